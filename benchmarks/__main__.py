@@ -38,21 +38,21 @@ def main() -> None:
     unknown = [name for name in given.names if name not in (*NAMES, *ONLY_BY_NAME)]
     if unknown:
         parser.error(f"no benchmark is called {unknown[0]!r}; there are {', '.join((*NAMES, *ONLY_BY_NAME))}")
-    machine, found = _machine(), list[Figure]()
+    machine, result = _machine(), list[Figure]()
     for name in given.names or NAMES:
         for figure in _measured(name, given.onnxruntime_python):
-            found.append(figure)
+            result.append(figure)
             said = "; ".join(filter(None, (figure.bound, figure.engine, figure.peer)))
             sys.stderr.write(f"{figure.what}: {figure.ours} ({said})\n")  # as they come; the table is last
         if given.markdown is not None:
-            _write(given.markdown, machine, found)
+            _write(given.markdown, machine, result)
         if given.json is not None:
-            kept = {"machine": machine, "figures": [dataclasses.asdict(figure) for figure in found]}
+            kept = {"machine": machine, "figures": [dataclasses.asdict(figure) for figure in result]}
             given.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     table = Table(title=machine)
     for column in COLUMNS:
         table.add_column(column)
-    for figure in found:
+    for figure in result:
         table.add_row(*_cells(figure))
     Console().print(table)
 
@@ -77,11 +77,11 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     return figure.what, figure.ours, figure.peer, figure.bound, figure.engine
 
 
-def _write(page: Path, machine: str, found: Sequence[Figure]) -> None:
+def _write(page: Path, machine: str, result: Sequence[Figure]) -> None:
     above = page.read_text(encoding="utf-8").partition(MARK)[0]
     lines = [MARK, f"Measured on {machine}.", ""]
     lines += [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
-    lines += [_line([cell.replace("|", "/") for cell in _cells(figure)]) for figure in found]
+    lines += [_line([cell.replace("|", "/") for cell in _cells(figure)]) for figure in result]
     page.write_text(above + "\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -115,10 +115,10 @@ def _processor() -> str:
 
 
 def _figures(name: str, onnxruntime_python: str | None) -> Iterable[Figure]:
-    found: Iterable[Figure] = import_module(f"benchmarks.{name}").figures(
+    result: Iterable[Figure] = import_module(f"benchmarks.{name}").figures(
         *([onnxruntime_python] if name in WITH_ONNX_RUNTIME else [])
     )
-    return found
+    return result
 
 
 main()

@@ -56,59 +56,59 @@ def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
     with tempfile.TemporaryDirectory() as folder:
         source = (make or SOURCES[name])(Path(folder))
         began = time.process_time()
-        made = finish(load_source_converter(find_converter(source.converter)), source.request)
+        result = finish(load_source_converter(find_converter(source.converter)), source.request)
         seconds = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began = time.process_time()
-    losses = learn(made)
+    losses = learn(result)
     return Went(
         name,
         source.note,
-        int(made.facts["parameters"]),
-        made.model.ByteSize() / 1e6,
+        int(result.facts["parameters"]),
+        result.model.ByteSize() / 1e6,
         seconds,
         peak,
-        made.agreement.difference,
-        made.agreement.rounding,
-        made.agreement.relative,
-        made.updatable[0],
-        _share(made),
+        result.agreement.difference,
+        result.agreement.rounding,
+        result.agreement.relative,
+        result.updatable[0],
+        _share(result),
         time.process_time() - began,
         losses,
-        tuple(f"{one.rule}: {one.found}" for one in made.warnings),
+        tuple(f"{warning.rule}: {warning.found}" for warning in result.warnings),
     )
 
 
-def learn(made: Finished) -> tuple[float, ...]:
+def learn(result: Finished) -> tuple[float, ...]:
     """The mean loss of each epoch of an update on random rows, half of them called one label, half another."""
-    labels = made.model.neuralNetworkClassifier.stringClassLabels.vector
-    rows: list[dict[str, Any]] = [dict(row) for row in trial_rows(made.model, PHOTOS)]
-    output = str(made.model.description.predictedFeatureName)
-    for number, row in enumerate(rows):
-        row[output] = labels[number % 2]
+    labels = result.model.neuralNetworkClassifier.stringClassLabels.vector
+    rows: list[dict[str, Any]] = [dict(row) for row in trial_rows(result.model, PHOTOS)]
+    output = str(result.model.description.predictedFeatureName)
+    for index, row in enumerate(rows):
+        row[output] = labels[index % 2]
     losses: list[float] = []
-    runnable = load(made.model)
+    runnable = load(result.model)
 
     def heard(context: Any) -> None:
         if context.event == "epochEnd":
             losses.append(float(context.metrics["lossValue"]))
 
-    parameters = {"epochs": EPOCHS, "learningRate": _rate(runnable, made, rows), "miniBatchSize": PHOTOS}
+    parameters = {"epochs": EPOCHS, "learningRate": _rate(runnable, result, rows), "miniBatchSize": PHOTOS}
     UpdateTask(runnable, rows, parameters=parameters, on_event=heard).resume()
     return tuple(losses)
 
 
-def _rate(runnable: Any, made: Finished, rows: list[dict[str, Any]]) -> float:
+def _rate(runnable: Any, result: Finished, rows: list[dict[str, Any]]) -> float:
     """One that fits how large the features are that the layer reads: 1 over their mean square sum, within its range."""
-    layer = next(one for one in network_of(made.model).layers if one.name == made.updatable[0])
+    layer = next(item for item in network_of(result.model).layers if item.name == result.updatable[0])
     said = runnable.predict(rows, intermediate=True)
-    squares = [float(np.square(np.asarray(one[str(layer.input[0])], np.float64)).sum()) for one in said]
+    squares = [float(np.square(np.asarray(item[str(layer.input[0])], np.float64)).sum()) for item in said]
     return min(1.0, max(0.0001, 1 / float(np.mean(squares))))
 
 
-def _share(made: Finished) -> float:
-    layer = next(one for one in network_of(made.model).layers if one.name == made.updatable[0])
-    return float(layer.ByteSize() / made.model.ByteSize())
+def _share(result: Finished) -> float:
+    layer = next(item for item in network_of(result.model).layers if item.name == result.updatable[0])
+    return float(layer.ByteSize() / result.model.ByteSize())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.data.inputs import ArrayInput, ImageInput
 
-LABELS = tuple(f"class{number}" for number in range(10))
+LABELS = tuple(f"class{index}" for index in range(10))
 BATCH = 8
 # As wide as the published ones, with two of their layers: what converts does not depend on how many there are.
 LAYERS = 2
@@ -36,7 +36,7 @@ def torch_source(name: str, side: int = 224) -> Callable[[Path], Source]:
         architectures = import_module("coreml_updatable.converters.torch.architectures")
         network = architectures.create(name, len(LABELS))
         known = import_module("coreml_updatable.converters.torch.declared_pictures").declared_by(name)
-        mean, std = (torch.tensor(one).view(3, 1, 1) for one in (known.mean, known.std))
+        mean, std = (torch.tensor(item).view(3, 1, 1) for item in (known.mean, known.std))
         settle(network, [(torch.rand(BATCH, 3, side, side) - mean) / std])
         path = folder / "weights.pt"
         torch.save(network.state_dict(), path)
@@ -121,7 +121,7 @@ def settle(network: nn.Module, batches: Sequence[Tensor]) -> None:
                 module.train().momentum = 1.0
         _logits(network, batches)
         logits = _logits(network.eval(), batches)
-        head: Any = next(one for one in reversed(list(network.modules())) if _is_head(one))
+        head: Any = next(item for item in reversed(list(network.modules())) if _is_head(item))
         spread = logits.std(dim=0).mean().clamp(min=1e-6)
         head.weight.div_(spread)
         head.bias.sub_(logits.mean(dim=0)).div_(spread)

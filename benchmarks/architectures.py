@@ -50,13 +50,13 @@ def run(name: str) -> Went:
 
 def page(table: Sequence[Went], *, shared: bool) -> str:
     """`docs/architectures.md` in words and one table; ``shared``: whether the machine had other work meanwhile."""
-    rows = "\n".join(_row(one) for one in table)
-    noted = sorted({f"- {one.name}: {told}" for one in table for told in one.warnings})
+    rows = "\n".join(_row(item) for item in table)
+    noted = sorted({f"- {item.name}: {result}" for item in table for result in item.warnings})
     warned = (
         "\n\nWarnings of `check`:\n" + "\n".join(noted) if noted else "\n\n`check` has no warnings about any of them."
     )
-    short = ", ".join(one.name for one in table if one.note)
-    note = next((one.note for one in table if one.note), "")
+    short = ", ".join(item.name for item in table if item.note)
+    note = next((item.note for item in table if item.note), "")
     others = "; other work shared the cores, which makes them higher" if shared else ""
     return f"""# Tested architectures
 
@@ -81,17 +81,17 @@ was downloaded. Peak memory includes the source, coremltools and the comparison.
 """
 
 
-def _row(one: Went) -> str:
+def _row(went: Went) -> str:
     cells = (
-        one.name,
-        f"{one.parameters / 1e6:.1f} M",
-        f"{one.megabytes:.1f} MB",
-        f"{one.seconds:.0f}",
-        f"{one.peak / 1024:.1f} GB",
-        f"{one.difference:.0e}",
-        one.layer,
-        f"{one.share:.1%}",
-        f"{one.update:.1f} s",
-        f"{one.losses[0]:.2f} → {one.losses[-1]:.2f}",
+        went.name,
+        f"{went.parameters / 1e6:.1f} M",
+        f"{went.megabytes:.1f} MB",
+        f"{went.seconds:.0f}",
+        f"{went.peak / 1024:.1f} GB",
+        f"{went.difference:.0e}",
+        went.layer,
+        f"{went.share:.1%}",
+        f"{went.update:.1f} s",
+        f"{went.losses[0]:.2f} → {went.losses[-1]:.2f}",
     )
     return f"| {' | '.join(cells)} |"

@@ -55,4 +55,4 @@ def measured(
 
 def best_of(runs: int, arguments: Sequence[str], folder: Path) -> Measured:
     """The quickest of several runs: what the command costs when nothing else disturbs it."""
-    return min((measure(arguments, folder) for _ in range(runs)), key=lambda one: one.seconds)
+    return min((measure(arguments, folder) for _ in range(runs)), key=lambda item: item.seconds)

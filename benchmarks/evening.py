@@ -29,10 +29,10 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
     """``onnxruntime_python``: an interpreter that has onnxruntime-training-cpu; None: that of `make ort`."""
     python = interpreter(onnxruntime_python, "evening")
     network = source(CLASSES)
-    labels = tuple(f"class {number}" for number in range(CLASSES))
+    labels = tuple(f"class {index}" for index in range(CLASSES))
     message = updatable(network, labels, epochs=EPOCHS, batch=PHOTOS, rate=RATE)
     taken = pictures(PHOTOS)
-    rows = [{"image": picture, "label": labels[at]} for at, picture in enumerate(taken)]
+    rows = [{"image": picture, "label": labels[index]} for index, picture in enumerate(taken)]
     asked = [{"image": picture} for picture in taken]
     network.requires_grad_(False)
     _head(network).requires_grad_(True)

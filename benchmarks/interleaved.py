@@ -35,7 +35,7 @@ def interleaved(
 
 def ratio(ours: Sequence[float], peer: Sequence[float]) -> float:
     """The median, over the turns, of ours / the peer's."""
-    return statistics.median(one / other for one, other in zip(ours, peer, strict=True))
+    return statistics.median(item / other for item, other in zip(ours, peer, strict=True))
 
 
 def milliseconds(seconds: Sequence[float]) -> str:

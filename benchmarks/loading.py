@@ -66,8 +66,8 @@ def commands() -> Iterator[Figure]:
         folder = Path(name)
         for label in ("a", "b"):
             (folder / "photos" / label).mkdir(parents=True)
-        for number, picture in enumerate(pictures(2 * PHOTOS)):
-            Image.fromarray(picture).save(folder / "photos" / "ab"[number % 2] / f"{number // 2}.png")
+        for index, picture in enumerate(pictures(2 * PHOTOS)):
+            Image.fromarray(picture).save(folder / "photos" / "ab"[index % 2] / f"{index // 2}.png")
         message = updatable(source(2), ("a", "b"), epochs=5, batch=8, rate=0.01)
         (folder / BASE).write_bytes(message.SerializeToString())
         size = (folder / BASE).stat().st_size
@@ -100,9 +100,9 @@ def write(path: Path, layers: int) -> None:
         array.dataType = 65568
         array.shape.append(FEATURES)
     outputs = FEATURES * 25 // layers
-    for number in range(layers):
-        blobs = ["x" if number == 0 else f"b{number}", "y" if number == layers - 1 else f"b{number + 1}"]
-        layer = model.neuralNetwork.layers.add(name=f"fc{number}", input=blobs[:1], output=blobs[1:]).innerProduct
+    for index in range(layers):
+        blobs = ["x" if index == 0 else f"b{index}", "y" if index == layers - 1 else f"b{index + 1}"]
+        layer = model.neuralNetwork.layers.add(name=f"fc{index}", input=blobs[:1], output=blobs[1:]).innerProduct
         layer.inputChannels, layer.outputChannels = FEATURES, outputs
         layer.weights.MergeFromString(packed(random.normal(size=FEATURES * outputs).astype(np.float32)))
     path.write_bytes(model.SerializeToString())

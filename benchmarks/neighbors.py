@@ -30,7 +30,7 @@ def figures() -> Iterator[Figure]:
         samples = random.standard_normal((count, dimensions), np.float32)
         queries = random.standard_normal((asked, dimensions), np.float32)
         rows = [{"x": query} for query in queries]
-        model = _empty(dimensions).updated(samples, [number % 10 for number in range(count)])
+        model = _empty(dimensions).updated(samples, [index % 10 for index in range(count)])
         brute = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(samples)
         functions = {
             "ours": lambda: model.predict(rows),  # noqa: B023

@@ -33,8 +33,8 @@ class Network:
 
     def model(self) -> Model:
         tracing = import_module("coreml_updatable.converters.torch.tracing")
-        made: Model = tracing.to_core_ml(self.module, self.given)
-        return made
+        result: Model = tracing.to_core_ml(self.module, self.given)
+        return result
 
     def values(self, count: int) -> list[NDArray[Any]]:
         """Random rows as the model reads them: pictures uint8 [H, W, 3], arrays float32."""

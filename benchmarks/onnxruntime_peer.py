@@ -15,7 +15,7 @@ from benchmarks.onnxruntime_session import session
 
 def main() -> None:
     path = sys.argv[1]
-    photos, epochs, threads = (int(sys.argv[at]) for at in (2, 3, 5))
+    photos, epochs, threads = (int(sys.argv[index]) for index in (2, 3, 5))
     rate = float(sys.argv[4])
     network = torch.jit.load(path).eval()
     example = torch.rand(photos, 3, 224, 224)

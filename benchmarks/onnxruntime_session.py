@@ -20,7 +20,7 @@ def session(model: onnx.ModelProto, trained: list[str], rate: float, threads: in
         artifacts.generate_artifacts(
             model,
             requires_grad=trained,
-            frozen_params=[one.name for one in model.graph.initializer if one.name not in trained],
+            frozen_params=[item.name for item in model.graph.initializer if item.name not in trained],
             loss=artifacts.LossType.CrossEntropyLoss,
             optimizer=artifacts.OptimType.SGD,
             artifact_directory=name,

@@ -70,8 +70,8 @@ def _batched(layer: LinearLayer, vectors: Any, shots: Any, targets: Any, paramet
     products, start = layer.products(vectors, vectors), layer.logits(vectors)
     for block in range(0, len(shots), 512):
         rows = shots[block : block + 512]
-        found = products[rows[:, :, None], rows[:, None, :]]
-        train_in_span(found, start[rows], targets[block : block + 512], parameters, Assumptions())
+        result = products[rows[:, :, None], rows[:, None, :]]
+        train_in_span(result, start[rows], targets[block : block + 512], parameters, Assumptions())
     return time.process_time() - started
 
 
@@ -101,10 +101,10 @@ def _by_onnxruntime(python: str, batch: int) -> float:
     """Processor seconds of one owner; plain SGD."""
     settings = [str(value) for value in (SIZE, CLASSES, SHOTS, EPOCHS, batch, ONE_BY_ONE)]
     command = [python, "-m", "benchmarks.onnxruntime_owners", *settings]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
-    if made.returncode:
-        sys.exit(f"onnxruntime_owners.py: {made.stderr.strip()}")
-    return float(made.stdout.split()[-1]) / ONE_BY_ONE
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    if result.returncode:
+        sys.exit(f"onnxruntime_owners.py: {result.stderr.strip()}")
+    return float(result.stdout.split()[-1]) / ONE_BY_ONE
 
 
 def _by_torch(layer: LinearLayer, vectors: Any, shots: Any, targets: Any, parameters: Any) -> float:

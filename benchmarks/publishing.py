@@ -17,7 +17,7 @@ def figures() -> list[Figure]:
     """Whole commands, in turns with `sha256sum` of the same files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        builds = write_builds(folder / "builds", [f"Model{number}" for number in range(COUNT)], SIZE)
+        builds = write_builds(folder / "builds", [f"Model{index}" for index in range(COUNT)], SIZE)
         models = [str(path) for build in builds for path in build.glob("*.mlmodel")]
         few = _publish(builds[:FEW], folder)
         ours, again, checked, peer = [], [], [], []
@@ -43,11 +43,11 @@ def _publish(builds: list[Path], folder: Path, *, fresh: bool = True) -> Measure
 
 
 def _figure(what: str, ours: list[Measured], peer: list[Measured], sums: str, bound: str) -> Figure:
-    middle = sorted(ours, key=lambda one: one.seconds)[len(ours) // 2]
-    times = ratio([one.seconds for one in ours], [one.seconds for one in peer])
+    middle = sorted(ours, key=lambda item: item.seconds)[len(ours) // 2]
+    times = ratio([item.seconds for item in ours], [item.seconds for item in peer])
     shown = command_figure(f"{what} ({times:.1f} times sha256sum)", middle, bound)
     return Figure(shown.what, shown.ours, shown.bound, sums)
 
 
 def _median(measured: list[Measured]) -> float:
-    return statistics.median(one.seconds for one in measured)
+    return statistics.median(item.seconds for item in measured)

@@ -79,7 +79,7 @@ def read(stamps: Path) -> Photos:
         import_module(f"coreml_updatable.converters.torch.{name}")
         for name in ("backbones", "heads", "normalising", "packaged_weights")
     )
-    found = {}
+    result = {}
     for fit in FITS:
         given = ImageInput("image", 224, 224, "rgb", fit=fit)  # type: ignore[arg-type]  # a word of the benchmark's own list
         pixels = np.stack([read_photo(path, given) for _, path in paths])
@@ -87,9 +87,9 @@ def read(stamps: Path) -> Photos:
         known = packaged.declared("efficientnet_lite0")
         network = normalising.normalised(bare, known.mean, known.std, 3)
         head = heads.trainable_head(network)
-        found[fit] = heads.features(network, head, pixels, lambda *_: None, fit).numpy()
+        result[fit] = heads.features(network, head, pixels, lambda *_: None, fit).numpy()
     return Photos(
-        found,
+        result,
         tuple(kind for kind, _ in paths),
         tuple("cartoon" in path.parts or "toys" in path.parts for _, path in paths),
     )
@@ -184,9 +184,9 @@ def head_on_features(
 def section_written(page: Path, name: str, text: str) -> None:
     """Put ``text`` in the place of the part ``name`` of ``page``, which comments set apart, and leave the others."""
     begin, end = f"<!-- measured: {name} -->", f"<!-- /measured: {name} -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    before, result, rest = page.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
-    if not (found and closed):
+    if not (result and closed):
         sys.exit(f"{page}: has no part between {begin} and {end}")
     page.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
 
@@ -194,22 +194,22 @@ def section_written(page: Path, name: str, text: str) -> None:
 def measure(photos: Photos, case: Case, seed: int) -> dict[str, list[float]]:
     """For network and k-NN: base accuracy and personal accuracy, before and after."""
     recipe, dataset = recipe_of(case), split(photos, case, seed)
-    made = fitted_on(dataset, case.base, ArrayInput("image", (1280,)), seed)
-    tail = made.tails[0]
-    converted = Converted(tail.model, made.judged, (), {}, made.features, made.tails)
+    result = fitted_on(dataset, case.base, ArrayInput("image", (1280,)), seed)
+    tail = result.tails[0]
+    converted = Converted(tail.model, result.judged, (), {}, result.features, result.tails)
     part = behind(dataset, converted, np.arange(len(dataset.train)))
     variants = make_variants(recipe, tail.model, part.train, tail.samples_per_kind, neighbors=tail.neighbors)
     models = ("network", variants.network), ("k-NN", variants.knn)
     judged = EvaluatedModels(models, part, np.arange(len(dataset.test)), np.arange(len(dataset.train)))
     lab = laboratory(recipe, judged, models, seeds=(0,))
-    found = run(Prepared(lab, (), {}), Settings(owners=1, shots=(0, SHOTS), workers=1))
+    output = run(Prepared(lab, (), {}), Settings(owners=1, shots=(0, SHOTS), workers=1))
     return {
-        one.name: [
-            one.last(shots).measures[measure].mean
+        entrant.name: [
+            entrant.last(shots).measures[measure].mean
             for measure in ("base_accuracy", "personal_accuracy")
             for shots in (0, SHOTS)
         ]
-        for one in found.entrants
+        for entrant in output.entrants
     }
 
 
@@ -241,9 +241,9 @@ def table(photos: Photos, splits: int, cases: Sequence[Case] = CASES) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for case in cases:
-        found = [measure(photos, case, seed) for seed in range(splits)]
+        result = [measure(photos, case, seed) for seed in range(splits)]
         for name in ("network", "k-NN"):
-            columns = [in_words([one[name][place] for one in found]) for place in range(len(MEASURES))]
+            columns = [in_words([item[name][place] for item in result]) for place in range(len(MEASURES))]
             lines.append(f"| {case.title} | {name} | {' | '.join(columns)} |")
         print("\n".join(lines[-2:]), flush=True)
     lines += [

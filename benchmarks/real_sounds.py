@@ -32,14 +32,14 @@ DECAYS = np.logspace(-3, 2, 6)  # scikit-learn's C, chosen inside each fold
 def sounds(stamps: Path) -> tuple[list[Any], Any]:
     """Waves of at most ``SECONDS``, the loudest part of each, and the number of its class; spoken names left out."""
     waves, classes = list[Any](), list[int]()
-    for number, places in enumerate(CLASSES.values()):
+    for index, places in enumerate(CLASSES.values()):
         for place in places:
             for path in sorted((stamps / place).rglob("*")):
                 if path.suffix not in (".ogg", ".wav") or "_desc" in path.stem:
                     continue
                 wave, _ = read_wave(path, RATE)
                 waves.append(loudest(wave, int(SECONDS * RATE)))
-                classes.append(number)
+                classes.append(index)
     if not waves:
         sys.exit(f"{stamps}: holds no sounds; give the folder usr/share/tuxpaint/stamps of tuxpaint-stamps-default")
     return waves, np.array(classes)
@@ -84,10 +84,10 @@ def speech_embedding() -> Callable[[Any], Float64Array]:
         scaled = (wave * 32767)[None].astype(np.float32)  # as openwakeword scales samples and bands
         bands = mel.run(None, {mel.get_inputs()[0].name: scaled})[0].squeeze() / 10 + 2
         windows = np.stack([bands[start : start + 76] for start in range(0, len(bands) - 75, 8)])[..., None]
-        made = network.run(None, {network.get_inputs()[0].name: windows.astype(np.float32)})[0].reshape(
+        result = network.run(None, {network.get_inputs()[0].name: windows.astype(np.float32)})[0].reshape(
             len(windows), 96
         )
-        return np.asarray(np.concatenate([made.mean(axis=0), made.std(axis=0)]), np.float64)
+        return np.asarray(np.concatenate([result.mean(axis=0), result.std(axis=0)]), np.float64)
 
     return embedded
 
@@ -113,7 +113,7 @@ def section(stamps: Path) -> str:
     ours = judged(np.stack([log_mel(wave) for wave in waves]), classes)
     theirs = judged(np.stack([embedded(wave) for wave in waves]), classes)
     apart, low, high = difference(ours.tolist(), theirs.tolist())
-    counted = ", ".join(f"{int((classes == number).sum())} of {name}" for number, name in enumerate(CLASSES))
+    counted = ", ".join(f"{int((classes == index).sum())} of {name}" for index, name in enumerate(CLASSES))
     better = "beats" if low > 0 else "does not beat"
     follows = (
         ""
@@ -145,8 +145,8 @@ def section(stamps: Path) -> str:
 
 
 def _share(right: Any) -> str:
-    found = wilson(int(right.sum()), len(right))
-    return f"{found.share:.1%} (95% interval {found.low:.1%} to {found.high:.1%})"
+    result = wilson(int(right.sum()), len(right))
+    return f"{result.share:.1%} (95% interval {result.low:.1%} to {result.high:.1%})"
 
 
 def main() -> None:
@@ -154,10 +154,10 @@ def main() -> None:
     parser.add_argument("stamps", type=Path)
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
-    made = section(arguments.stamps)
-    print(made)
+    result = section(arguments.stamps)
+    print(result)
     if arguments.markdown is not None:
-        section_written(arguments.markdown, "sounds", made)
+        section_written(arguments.markdown, "sounds", result)
 
 
 if __name__ == "__main__":

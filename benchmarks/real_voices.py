@@ -57,8 +57,8 @@ def read(folder: Path) -> Clips:
         if count == 0:
             continue
         with torch.no_grad():
-            made = network.encoder(torch.from_numpy(wave[: count * SAMPLES].reshape(count, SAMPLES)))
-        voices.append(made.numpy())
+            result = network.encoder(torch.from_numpy(wave[: count * SAMPLES].reshape(count, SAMPLES)))
+        voices.append(result.numpy())
         speakers += [path.stem.partition("-")[0]] * count
         recordings += [path.stem] * count
         strange += [is_strange] * count
@@ -100,15 +100,15 @@ def enroll(clips: Clips, owner: str, seed: int) -> Mapping[tuple[str, int], Mapp
     those learned; strangers were never heard.
     """
     random = np.random.default_rng(seed)
-    others = [str(one) for one in random.permutation(sorted(set(clips.speakers[~clips.strange]) - {owner}))]
+    others = [str(item) for item in random.permutation(sorted(set(clips.speakers[~clips.strange]) - {owner}))]
     base = dict(zip(others[: 1 + OTHERS], ["me"] + ["others"] * OTHERS, strict=True))
     learned, tested = list[int](), list[int]()
     for speaker in base:
-        own = [str(one) for one in random.permutation(sorted(set(clips.recordings[clips.speakers == speaker])))]
+        own = [str(item) for item in random.permutation(sorted(set(clips.recordings[clips.speakers == speaker])))]
         for row in np.flatnonzero(clips.speakers == speaker):
             (learned if clips.recordings[row] in own[:LEARNED] else tested).append(int(row))
-    own = [str(one) for one in random.permutation(sorted(set(clips.recordings[clips.speakers == owner])))]
-    shots = [int(np.flatnonzero(clips.recordings == one)[0]) for one in own[: SHOTS[-1]]]
+    own = [str(item) for item in random.permutation(sorted(set(clips.recordings[clips.speakers == owner])))]
+    shots = [int(np.flatnonzero(clips.recordings == item)[0]) for item in own[: SHOTS[-1]]]
     held_out = np.flatnonzero(np.isin(clips.recordings, own[SHOTS[-1] :]))
     strangers = np.flatnonzero(clips.strange)
 
@@ -118,10 +118,10 @@ def enroll(clips: Clips, owner: str, seed: int) -> Mapping[tuple[str, int], Mapp
         return Examples(clips.voices[rows], np.array(labels, np.int64), tuple(map(str, rows)), kinds)
 
     tail = head_on_features(examples(learned), ("me", "others"), ArrayInput("waveform", (256,)), seed, by_kinds=True)
-    made = make_variants(recipe(), tail.model, examples(learned), tail.samples_per_kind, neighbors=tail.neighbors)
+    result = make_variants(recipe(), tail.model, examples(learned), tail.samples_per_kind, neighbors=tail.neighbors)
     partners = random.permutation([row for row in learned if base[str(clips.speakers[row])] == "others"])
-    found = {}
-    for name, message in (("network", made.network), ("k-NN", made.knn)):
+    output = {}
+    for name, message in (("network", result.network), ("k-NN", result.knn)):
         for count in (0, *SHOTS):
             model = load(message)
             if count:
@@ -131,13 +131,13 @@ def enroll(clips: Clips, owner: str, seed: int) -> Mapping[tuple[str, int], Mapp
             asked = {"owner": held_out, "base": np.array(tested), "strangers": strangers}
             mine = {part: _mine(model, clips.voices[rows]) for part, rows in asked.items()}
             is_me = np.array([base[str(clips.speakers[row])] == "me" for row in tested])
-            found[name, count] = {
+            output[name, count] = {
                 "owner": float((mine["owner"] > 0.5).mean()),
                 "base": float(((mine["base"] > 0.5) == is_me).mean()),
                 "strangers": float((mine["strangers"] > 0.5).mean()),
                 "equal error rate": equal_error_rate(mine["owner"], mine["strangers"]),
             }
-    return found
+    return output
 
 
 def _mine(model: Any, voices: Float32Array) -> Float64Array:
@@ -150,7 +150,7 @@ def section(clips: Clips, orders: int) -> str:
     """The part of the page."""
     speakers = sorted(set(clips.speakers[~clips.strange]))
     same, other = pairs(clips)
-    found = [enroll(clips, speaker, seed) for seed in range(orders) for speaker in speakers]
+    result = [enroll(clips, speaker, seed) for seed in range(orders) for speaker in speakers]
     strangers = len(set(clips.speakers[clips.strange]))
     lines = [
         "## Voices",
@@ -168,7 +168,7 @@ def section(clips: Clips, orders: int) -> str:
         "",
         f"`speaker_id/pretrained.toml`: the base knows another owner and {OTHERS} speakers. Each of the "
         f"{len(speakers)} speakers in turn is the new owner, in {orders} orders (seeds 0 to {orders - 1}); shots come "
-        f"from different recordings, each paired with a clip of one of the others. Means over {len(found)} owners, ± "
+        f"from different recordings, each paired with a clip of one of the others. Means over {len(result)} owners, ± "
         "the 95% interval "
         "of the mean (owners share strangers and other speakers, so they are not independent), in percent. *False "
         "accepts*: strangers' clips that are classified as \"me\". *Equal error rate*: the owner's held-out clips and "
@@ -179,9 +179,9 @@ def section(clips: Clips, orders: int) -> str:
         "| model | shots | owner | base accuracy | false accepts | equal error rate |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, count in found[0]:
+    for name, count in result[0]:
         columns = (
-            in_words([one[name, count][part] for one in found])
+            in_words([item[name, count][part] for item in result])
             for part in ("owner", "base", "strangers", "equal error rate")
         )
         lines.append(f"| {name} | {count} | {' | '.join(columns)} |")
@@ -194,10 +194,10 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=2)
     parser.add_argument("--markdown", type=Path)
     arguments = parser.parse_args()
-    made = section(read(arguments.voices), arguments.orders)
-    print(made)
+    result = section(read(arguments.voices), arguments.orders)
+    print(result)
     if arguments.markdown is not None:
-        section_written(arguments.markdown, "voices", made)
+        section_written(arguments.markdown, "voices", result)
 
 
 if __name__ == "__main__":

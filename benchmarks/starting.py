@@ -38,8 +38,8 @@ def figures() -> Iterator[Figure]:
         for _ in range(REPEATS):
             for which, command in commands.items():
                 taken[which].append(measure(command, folder, environment))
-    seconds = {which: statistics.median(one.seconds for one in runs) for which, runs in taken.items()}
-    peaks = {which: max(one.peak_megabytes for one in runs) for which, runs in taken.items()}
+    seconds = {which: statistics.median(run.seconds for run in runs) for which, runs in taken.items()}
+    peaks = {which: max(run.peak_megabytes for run in runs) for which, runs in taken.items()}
     yield Figure(
         "predict one picture by the command line",
         f"{seconds['ours']:.2f} s, {peaks['ours']:.0f} MB",

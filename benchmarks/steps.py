@@ -25,13 +25,13 @@ def figures() -> Iterator[Figure]:
         seconds: dict[str, list[float]] = {"ours": [], "loop": []}
         for _ in range(REPEATS):
             for name, taken in seconds.items():
-                made = subprocess.run(
+                result = subprocess.run(
                     [sys.executable, "-m", "benchmarks.steps", name, str(epochs), "1"],
                     capture_output=True,
                     text=True,
                     check=True,
                 )
-                taken.append(float(made.stdout.split()[-1]))
+                taken.append(float(result.stdout.split()[-1]))
         ours, loop = (statistics.median(taken) for taken in seconds.values())
         yield Figure(
             f"{epochs * ROWS // BATCH:,} updates of a network of {'-'.join(map(str, SIZES))}, 1 thread",
@@ -76,8 +76,8 @@ def _main(name: str, epochs: int, threads: int) -> None:
         from coreml_updatable.runtime import load
         from coreml_updatable.updating import UpdateTask
 
-        model = _model([(one.weight.detach().numpy(), one.bias.detach().numpy()) for one in layers], epochs)
-        rows = [{"x": one, "y_true": other} for one, other in zip(inputs, targets, strict=True)]
+        model = _model([(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in layers], epochs)
+        rows = [{"x": value, "y_true": other} for value, other in zip(inputs, targets, strict=True)]
         started = time.process_time()
         UpdateTask(load(model), rows).resume()
     else:
@@ -103,22 +103,22 @@ def _model(weights: list[tuple[object, object]], epochs: int) -> object:
     output = ("y", datatypes.Array(1))
     builder = NeuralNetworkBuilder([("x", datatypes.Array(SIZES[0]))], [output], disable_rank5_shape_mapping=True)
     names = []
-    for number, (matrix, bias) in enumerate(weights):
-        last = number == len(weights) - 1
-        read, written = f"r{number}" if number else "x", "y" if last else f"z{number}"
-        names.append(f"fc{number}")
+    for index, (matrix, bias) in enumerate(weights):
+        last = index == len(weights) - 1
+        read, written = f"r{index}" if index else "x", "y" if last else f"z{index}"
+        names.append(f"fc{index}")
         builder.add_inner_product(
             names[-1],
             matrix,
             bias,
-            SIZES[number],
-            SIZES[number + 1],
+            SIZES[index],
+            SIZES[index + 1],
             has_bias=True,
             input_name=read,
             output_name=written,
         )
         if not last:
-            builder.add_activation(f"relu{number}", "RELU", written, f"r{number + 1}")
+            builder.add_activation(f"relu{index}", "RELU", written, f"r{index + 1}")
     builder.make_updatable(names)
     builder.set_mean_squared_error_loss("loss", output)
     builder.set_sgd_optimizer(SgdParams(lr=RATE, batch=BATCH, momentum=0))

@@ -86,8 +86,8 @@ def _half(lab: Lab, half: int) -> Lab:
 
     def some(rows: Int64Array) -> Int64Array:
         kinds = np.array([lab.world.kinds[row] for row in rows], object)
-        found = [rows[kinds == kind][half::2] for kind in dict.fromkeys(kinds.tolist())]
-        return np.sort(np.concatenate(found)) if found else rows
+        result = [rows[kinds == kind][half::2] for kind in dict.fromkeys(kinds.tolist())]
+        return np.sort(np.concatenate(result)) if result else rows
 
     def of_each(groups: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
         return {kind: rows[half::2] for kind, rows in groups.items()}
@@ -102,7 +102,7 @@ def _line(sample: str, variant: str, result: TuneResult, shots: int) -> str:
     gain = result.gain
     moved = f"{100 * gain.mean:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
     owners = [
-        f"{100 * one.personal:.1f}% / {100 * max(0.0, one.forgetting):.1f}" for one in (result.before, result.after)
+        f"{100 * item.personal:.1f}% / {100 * max(0.0, item.forgetting):.1f}" for item in (result.before, result.after)
     ]
     return f"| {sample}, {variant} | {shots} | {' | '.join(owners)} | {moved} | {listed(result.chosen)} |"
 

@@ -38,13 +38,13 @@ def _remembering(model: Model) -> Model:
     """Return the nearest-neighbors classifier ``model`` as an updatable model; nothing else changes."""
     if model.isUpdatable:
         return model
-    made = copy_of(model)
-    made.isUpdatable = True
-    made.specificationVersion = max(model.specificationVersion, SPECIFICATION_VERSION)
-    label = feature_named(made.description.output, str(made.description.predictedFeatureName))
-    del made.description.trainingInput[:]
-    made.description.trainingInput.extend([*made.description.input, *([label] if label is not None else [])])
-    return made
+    result = copy_of(model)
+    result.isUpdatable = True
+    result.specificationVersion = max(model.specificationVersion, SPECIFICATION_VERSION)
+    label = feature_named(result.description.output, str(result.description.predictedFeatureName))
+    del result.description.trainingInput[:]
+    result.description.trainingInput.extend([*result.description.input, *([label] if label is not None else [])])
+    return result
 
 
 def _kind(model: Model) -> str:

@@ -76,13 +76,13 @@ def __getattr__(name: str) -> "Any":
     from importlib import import_module
     from inspect import isfunction
 
-    found = getattr(import_module(_HOMES[name]), name)
-    if isfunction(found):
+    result = getattr(import_module(_HOMES[name]), name)
+    if isfunction(result):
         from coreml_updatable.spelling import spelled_in_python
 
-        found = spelled_in_python(found)
-    globals()[name] = found  # the same one from now on
-    return found
+        result = spelled_in_python(result)
+    globals()[name] = result  # the same one from now on
+    return result
 
 
 def __dir__() -> list[str]:

@@ -127,7 +127,7 @@ def mark(
         marked, _ = marked_and_proved(
             source,
             settings,
-            lambda made: expect_valid(made, "marked model"),
+            lambda item: expect_valid(item, "marked model"),
             layers=layers,
             last=last,
             labels=labels,
@@ -174,13 +174,13 @@ def knn(
     neighbors = k if isinstance(k, Int64Parameter) else Int64Parameter(k, (1, max(15, k)))
     settings = KNNSettings(neighbors, weighting, index, leaf_size, default_label)
     with _located(model):
-        made = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
+        result = knn_variant(source, settings, label=label, probabilities=probabilities, cut=cutting)
     rows: Iterable[tuple[str, Mapping[str, Any]]] | None
     if isinstance(samples, str | PathLike):
-        rows = training_rows(Path(samples), made, features_of(made, fit))
+        rows = training_rows(Path(samples), result, features_of(result, fit))
     else:
-        rows = [(f"row {number}", row) for number, row in enumerate(samples)] or None
-    return load(filled_and_proved(source, made, rows, cut=cutting).model)
+        rows = [(f"row {position}", row) for position, row in enumerate(samples)] or None
+    return load(filled_and_proved(source, result, rows, cut=cutting).model)
 
 
 @typed
@@ -239,10 +239,10 @@ def compare(
         references=True,
         workers=workers,
         fit=fit,
-        heads={one.name: one.head_bytes for one in joined if one.head_bytes is not None},
+        heads={item.name: item.head_bytes for item in joined if item.head_bytes is not None},
     )
     kept = Path(out) / "owners" if out is not None else None
-    pairs = [(one.name, one.model) for one in joined]
+    pairs = [(item.name, item.model) for item in joined]
     result, prepared = run(pairs, Path(data), _population(scenario), settings, on_progress, kept, resume, dask)
     if out is not None:
         from coreml_updatable.publishing.report.comparison import write_comparison
@@ -284,8 +284,8 @@ def tune(
     loaded = model if isinstance(model, RunnableModel) else load(_message(model))
     name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
     settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=fit)
-    told = on_progress or (lambda _fraction, _detail: None)
-    chosen = run(loaded, name, Path(data), _population(scenario), settings, told)
+    result = on_progress or (lambda _fraction, _detail: None)
+    chosen = run(loaded, name, Path(data), _population(scenario), settings, result)
     return Tuned(_with_values(loaded, chosen), chosen.result)
 
 
@@ -367,7 +367,7 @@ def layout(
     Raises ModelError if that layout is impossible, BuildError if the result predicts or learns differently.
     """
     models = list(model) if isinstance(model, Sequence) and not isinstance(model, str) else [model]
-    return tuple(load(message) for message in laid_out([_message(one) for one in models], to, bits).models)
+    return tuple(load(message) for message in laid_out([_message(item) for item in models], to, bits).models)
 
 
 @typed

@@ -96,8 +96,8 @@ class Environment:
             raise self.error(f"{what}: {python} has no package {answer['missing']!r}; run: {self.command}")
         if "failed" in answer:
             failed = str(answer["failed"])
-            told = explain(failed) or f"{self.library} says {shortened(visible(failed), MOST_SHOWN)}"
-            raise self.error(f"{what}: {told}")
+            result = explain(failed) or f"{self.library} says {shortened(visible(failed), MOST_SHOWN)}"
+            raise self.error(f"{what}: {result}")
         return answer["answer"]
 
 
@@ -135,7 +135,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def ended(status: int) -> str:
     """Describe how a process without an answer ended."""
     if status < 0:
-        names = {one.value: one.name for one in signal.Signals}
+        names = {Signal.value: Signal.name for Signal in signal.Signals}
         return f"process was killed by {names.get(-status, f'signal {-status}')}"
     return f"process ended with status {status} and no answer"
 

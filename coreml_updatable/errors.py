@@ -66,14 +66,14 @@ def with_article(name: object) -> str:
 def first_fault(error: "ValidationError") -> str:
     """Return the invalid field and what is wrong with it; if a field may have several forms, for the closest one."""
     faults = error.errors(include_url=False, include_input=False, include_context=False)
-    fault = max(faults, key=lambda one: len(one["loc"]))
+    fault = max(faults, key=lambda item: len(item["loc"]))
     return f"{'.'.join(str(part)[:40] for part in fault['loc']) or 'as a whole'}: {fault['msg']}"
 
 
-def wrong_schema(found: object, expected: int, remedy: str) -> str:
+def wrong_schema(result: object, expected: int, remedy: str) -> str:
     """What to say of a file with another schema; ``remedy``: what helps unless the file is newer than this program."""
-    newer = isinstance(found, int) and found > expected
-    return f"has the schema {found!r:.40}, expected {expected}; {'use a newer coreml_updatable' if newer else remedy}"
+    newer = isinstance(result, int) and result > expected
+    return f"has the schema {result!r:.40}, expected {expected}; {'use a newer coreml_updatable' if newer else remedy}"
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> It
     """Hold the lock of ``folder``, which is created if missing; it is released when the process ends or is killed."""
     from filelock import FileLock, Timeout
 
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    result = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -82,10 +82,10 @@ def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> It
     try:
         yield
     except BaseException:
-        if made and [place.name for place in folder.iterdir()] == [".lock"]:
+        if result and [place.name for place in folder.iterdir()] == [".lock"]:
             (folder / ".lock").unlink(missing_ok=True)
             with suppress(OSError):  # somebody else put a file there
-                for place in made:
+                for place in result:
                     place.rmdir()
         raise
     finally:

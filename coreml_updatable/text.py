@@ -43,14 +43,14 @@ def visible(text: str, keep: str = "") -> str:
 def sentence(text: str) -> str:
     """Return ``text`` as one visible line of at most ``MAX_LINE`` characters."""
     if len(text) > MAX_QUOTED:
-        text = _QUOTED.sub(lambda found: f"'{shortened(found.group()[1:-1], MAX_QUOTED)}'", text)
-        text = _WORD.sub(lambda found: shortened(found.group(), MAX_WORD), text)
+        text = _QUOTED.sub(lambda item: f"'{shortened(item.group()[1:-1], MAX_QUOTED)}'", text)
+        text = _WORD.sub(lambda entry: shortened(entry.group(), MAX_WORD), text)
     return shortened(visible(shortened(text, MAX_LINE)), MAX_LINE)
 
 
 def is_name(text: str) -> bool:
     """Return whether ``text`` is usable as a name in a line: no control characters or line breaks, not blank."""
-    return bool(text.strip()) and not any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
+    return bool(text.strip()) and not any(unicodedata.category(item) in ("Cc", "Cs", "Zl", "Zp") for item in text)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -101,10 +101,10 @@ def on_page(value: Any) -> Any:
 
 
 def _escaped(text: str, escape: Callable[[str], str], keep: str) -> str:
-    def fixed(found: re.Match[str]) -> str:
-        marks = MAX_MARKS if found.start() == 0 else 0  # at the start there is no letter to carry one
+    def fixed(result: re.Match[str]) -> str:
+        marks = MAX_MARKS if result.start() == 0 else 0  # at the start there is no letter to carry one
         parts = []
-        for character in found.group():
+        for character in result.group():
             marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
             seen = character.isprintable() and character not in _INVISIBLE and marks <= MAX_MARKS
             parts.append(character if seen or character in keep else escape(character))

@@ -44,26 +44,26 @@ def set_threads(count: int | None = None) -> None:
 
 def _second(groups: Path, own: Path) -> list[float]:
     """Return the quotas of control groups version 2: of the process's group and of all groups above it."""
-    found = []
+    result = []
     for folder in _folders(groups, _named(own, "")):
         try:
             quota, period = (folder / "cpu.max").read_text().split()[:2]
-            found.append(int(quota) / int(period))
+            result.append(int(quota) / int(period))
         except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
             continue
-    return found
+    return result
 
 
 def _first(groups: Path, own: Path) -> list[float]:
     """Return the quotas of control groups version 1."""
-    found = []
+    result = []
     for folder in _folders(groups / "cpu", _named(own, "cpu")):
         try:
             quota = int((folder / "cpu.cfs_quota_us").read_text())
-            found.append(quota / int((folder / "cpu.cfs_period_us").read_text()))
+            result.append(quota / int((folder / "cpu.cfs_period_us").read_text()))
         except (OSError, ValueError, ZeroDivisionError):
             continue
-    return found
+    return result
 
 
 def _named(own: Path, controller: str) -> str:

@@ -60,9 +60,9 @@ def typed_class(kind: type[T]) -> type[T]:
 
 def expect_text(value: Any, where: str) -> None:
     """Raise UserError for half a surrogate, which no file can hold. Paths may have it, for names that are not UTF-8."""
-    for one in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(one, str) and any("\ud800" <= character <= "\udfff" for character in one):
-            raise UserError(f"{where} is {quoted(one)}, which holds half a surrogate, expected text; write it again")
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
+            raise UserError(f"{where} is {quoted(item)}, which holds half a surrogate, expected text; write it again")
 
 
 def fits(value: Any, expected: Any) -> bool:
@@ -71,12 +71,12 @@ def fits(value: Any, expected: Any) -> bool:
     if origin is Literal:
         return isinstance(value, str | int) and value in inner
     if origin in (Union, types.UnionType):
-        return any(fits(value, one) for one in inner)
+        return any(fits(value, item) for item in inner)
     if origin is tuple:
         kinds = inner if Ellipsis not in inner else inner[:1] * len(value) if isinstance(value, list | tuple) else ()
         return isinstance(value, list | tuple) and len(value) == len(kinds) and all(map(fits, value, kinds))
     if origin is Sequence:
-        return _is_sequence(value) and all(fits(one, inner[0]) for one in value)
+        return _is_sequence(value) and all(fits(item, inner[0]) for item in value)
     if origin is Mapping:
         return isinstance(value, Mapping) and all(
             fits(key, inner[0]) for key in value

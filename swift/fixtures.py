@@ -96,8 +96,8 @@ def command(*words: object) -> None:
 
 def run(command: list[str], **environment: str) -> str:
     """What it printed; a command that fails ends this program with what it wrote."""
-    told = {**os.environ, **environment}
-    ran = subprocess.run(command, cwd=CHECKOUT, env=told, check=False, capture_output=True, text=True)
+    facts = {**os.environ, **environment}
+    ran = subprocess.run(command, cwd=CHECKOUT, env=facts, check=False, capture_output=True, text=True)
     if ran.returncode != 0:
         sys.exit(f"{ran.stdout}{ran.stderr}\nswift: {' '.join(command)} ended with status {ran.returncode}")
     return ran.stdout

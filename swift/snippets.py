@@ -22,15 +22,15 @@ def write_snippets(folder: Path) -> None:
     folder.mkdir(parents=True)
     for page in _pages():
         text = page.read_text(encoding="utf-8")
-        found, blocks = text.count("```swift\n"), list(BLOCK.finditer(text))
-        if found != len(blocks):
-            raise AssertionError(f"{page}: {found - len(blocks)} blocks of Swift do not say what they are given")
+        result, blocks = text.count("```swift\n"), list(BLOCK.finditer(text))
+        if result != len(blocks):
+            raise AssertionError(f"{page}: {result - len(blocks)} blocks of Swift do not say what they are given")
         name = re.sub(r"\W", "_", str(page.relative_to(CHECKOUT).with_suffix("")))
         functions = [
             "@available(iOS 17, macOS 14, *)\n"
-            f"func {name}{number}({block['given'].strip()}) async throws {{\n"
+            f"func {name}{index}({block['given'].strip()}) async throws {{\n"
             f"{block['code']}{_used(block['code'])}}}\n"
-            for number, block in enumerate(blocks, start=1)
+            for index, block in enumerate(blocks, start=1)
         ]
         if functions:
             imports = [f"import {module}" for module in (*MODULES, *_more(text))]
@@ -65,15 +65,15 @@ def write_generated(folder: Path, packages: Path, site: Path) -> None:
     index, key = read_index(site), (site / "public-key.txt").read_text().strip()
     assert index is not None
     arrays = update_snippet("poses", "label", array=True).replace("func personalize(", "func personalizeArrays(")
-    made = {"Photos": update_snippet("image", "label"), "Arrays": arrays}
+    result = {"Photos": update_snippet("image", "label"), "Arrays": arrays}
     written = 0
     for entry in index.models:
         for model in entry.versions[0].models:
             name = model.file.removesuffix(".mlmodel")
             if code := store_swift(entry, model, index.base_url, key):
-                made[name] = code
+                result[name] = code
                 unsigned = store_swift(entry, model, "", None)
-                made[f"{name}Unsigned"] = unsigned.replace(f"enum {name} ", f"enum {name}Unsigned ")
+                result[f"{name}Unsigned"] = unsigned.replace(f"enum {name} ", f"enum {name}Unsigned ")
                 if name == EXAMPLE.name:
                     assert unsigned == (EXAMPLE / f"{name}.swift").read_text(), (
                         "the example's file is not the generated one"
@@ -84,5 +84,5 @@ def write_generated(folder: Path, packages: Path, site: Path) -> None:
                 (package / "Sources" / name / f"{name}.swift").write_text(code)
                 written += 1
     assert written >= 4, written
-    for name, text in made.items():
+    for name, text in result.items():
         (folder / f"{name}.swift").write_text(text)

@@ -157,7 +157,7 @@ def tests(swift: Toolchain, site: str, port: str, choices: Sequence[str], only: 
     temporary.mkdir(parents=True)
     # The program that `swift test` would run; two of those would wait for each other.
     program = swift.inside(PRODUCTS / "debug/PersonalizationPackageTests.xctest")
-    told = swift.run(
+    result = swift.run(
         [program, "--testing-library", "swift-testing", *(("--filter", only) if only else ())],
         COREML_SIMULATOR=port,
         FIXTURES=swift.inside(FIXTURES),
@@ -168,9 +168,9 @@ def tests(swift: Toolchain, site: str, port: str, choices: Sequence[str], only: 
     left = [path.name for path in temporary.iterdir() if re.search(r"\.mlmodelc$|\.partial$|^golden-", path.name)]
     if left:
         sys.exit(f"swift: the package left temporary files: {', '.join(sorted(left)[:5])} ...")
-    ended = re.search(r"Test run with \d+ tests? passed", told)
+    ended = re.search(r"Test run with \d+ tests? passed", result)
     if ended is None:
-        sys.exit(f"{told}\nswift: no test has run")
+        sys.exit(f"{result}\nswift: no test has run")
     print(ended[0], flush=True)
 
 
@@ -186,16 +186,16 @@ def probe(swift: Toolchain, choices: Sequence[str], port: str) -> None:
     program = swift.inside(PRODUCTS / "debug/coreml-probes")
     results = work / "results.json"
     results.write_text(swift.run([program, swift.inside(folder)], COREML_SIMULATOR=port))
-    told = run(
+    result = run(
         [str(COMMAND), "probes", "--read", str(results), "-o", str(work / "device.json")],
         XDG_CONFIG_HOME=str(work / "settings"),
     )
-    found = json.loads((work / "device.json").read_text())["choices"]
+    actual = json.loads((work / "device.json").read_text())["choices"]
     chosen = dict(choice.split("=", 1) for choice in choices)
     expected = {name: chosen.get(name, known[0]) for name, known in all_choices().items()}
-    wrong = {name: (found.get(name), choice) for name, choice in expected.items() if found.get(name) != choice}
+    wrong = {name: (actual.get(name), choice) for name, choice in expected.items() if actual.get(name) != choice}
     if wrong:
-        sys.exit(f"swift: coreml-probes found other choices than this device has: {wrong}\n{told}")
+        sys.exit(f"swift: coreml-probes found other choices than this device has: {wrong}\n{result}")
     vectors, model = FIXTURES / "first/HealthyLuncher.vectors.json", FIXTURES / "first/HealthyLuncher.mlmodel"
     swift.run([program, swift.inside(vectors), swift.inside(model)], COREML_SIMULATOR=port)
 
@@ -234,9 +234,9 @@ def consumer(swift: Toolchain, site: str) -> None:
     photo, key = min((FIXTURES / "photos/pancakes").iterdir()), (FIXTURES / "public-key.txt").read_text()
     program = swift.inside(work / "branch/App/.build/debug/app")
     with simulator(swift, []) as port:
-        told = swift.run([program, f"http://127.0.0.1:{site}/site", key, swift.inside(photo)], COREML_SIMULATOR=port)
-    if told.split() != ["fast-food", "healthy"]:
-        sys.exit(f"{told}\nswift: the app did not learn that pancakes are healthy")
+        result = swift.run([program, f"http://127.0.0.1:{site}/site", key, swift.inside(photo)], COREML_SIMULATOR=port)
+    if result.split() != ["fast-food", "healthy"]:
+        sys.exit(f"{result}\nswift: the app did not learn that pancakes are healthy")
 
 
 def _commit(swift: Toolchain, folder: Path, *then: str) -> None:

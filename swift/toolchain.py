@@ -31,8 +31,8 @@ class Toolchain:
     def tool(self, name: str) -> str | None:
         """A program of the toolchain beside swift itself, as swift sees it; None where it is missing."""
         place = Path(DEBIANS) / name
-        found = shutil.which(name) if self.root is None else None
-        return found or (f"/{place}" if ((self.root or Path("/")) / place).exists() else None)
+        result = shutil.which(name) if self.root is None else None
+        return result or (f"/{place}" if ((self.root or Path("/")) / place).exists() else None)
 
     def inside(self, path: Path) -> str:
         """``path`` as swift sees it."""
@@ -70,9 +70,9 @@ def _in_namespace(root: Path, command: Sequence[str], environment: dict[str, str
 
 def toolchain(temporary: Path) -> Toolchain:
     """The one of this machine, set up where it is missing; what is missing for that ends the program with status 2."""
-    found = shutil.which("swiftc")
-    if found is not None:
-        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+    result = shutil.which("swiftc")
+    if result is not None:
+        version = subprocess.run([result, "--version"], capture_output=True, text=True, check=False).stdout
         number = re.search(r"Swift version (\d+)\.(\d+)", version)
         if number is not None and int(number[1]) >= 6:
             return Toolchain(None, temporary)
@@ -116,9 +116,9 @@ def _mirror() -> list[str]:
     """Where this machine's apt takes packages from; nothing where debootstrap's own default serves."""
     for file in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
         if file.is_file():
-            found = re.search(r"^(?:URIs:|deb)\s+(?:\[[^]]*\]\s+)?(http\S+/debian)\b", file.read_text(), re.MULTILINE)
-            if found is not None:
-                return [found[1]]
+            match = re.search(r"^(?:URIs:|deb)\s+(?:\[[^]]*\]\s+)?(http\S+/debian)\b", file.read_text(), re.MULTILINE)
+            if match is not None:
+                return [match[1]]
     return []
 
 

@@ -58,16 +58,16 @@ def _of_block(where: str, block: "re.Match[str]", elsewhere: set[str]) -> Iterat
     first, left_out = said(block["said"] or "")
     body = list(_commands(block["kind"], block["text"]))
     for text in left_out:
-        if not any(text in one.text for one in body):
+        if not any(text in entry.text for entry in body):
             raise SystemExit(f"{where}: no command has {text!r}, which its comment leaves out")
     if body:
         yield from (Step(where, command) for command in first)
-    for one in body:
-        reason = next((reason for text, reason in left_out.items() if text in one.text), "")
-        targets = re.findall(r"[\w-]+", one.text.partition("#")[0])[1:] if one.text.startswith("make ") else []
+    for item in body:
+        reason = next((reason for text, reason in left_out.items() if text in item.text), "")
+        targets = re.findall(r"[\w-]+", item.text.partition("#")[0])[1:] if item.text.startswith("make ") else []
         if targets and set(targets) <= elsewhere:
             reason = reason or ".ci/run does"
-        yield Step(where, one.text, one.python, one.fails, reason)
+        yield Step(where, item.text, item.python, item.fails, reason)
 
 
 def said(comment: str) -> tuple[list[str], dict[str, str]]:
@@ -91,9 +91,9 @@ def _commands(kind: str, text: str) -> Iterator[Step]:
         yield Step("", text, python=True)
     lines = text.replace("\\\n", " ").splitlines() if kind in ("", "sh", "bash") else []
     prompted = any(line.startswith("$ ") for line in lines)
-    for number, line in enumerate(lines):
+    for index, line in enumerate(lines):
         if prompted and line.startswith("$ "):
-            answer = lines[number + 1] if number + 1 < len(lines) else ""
+            answer = lines[index + 1] if index + 1 < len(lines) else ""
             yield Step("", line.removeprefix("$ "), fails=answer.startswith("coreml-updatable: "))
         elif not prompted and line.startswith(COMMANDS):
             yield Step("", line)
@@ -106,8 +106,8 @@ def clone(into: Path) -> Path:
         shutil.which("git") is None
         or subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=False).returncode
     ):
-        made = shutil.ignore_patterns(".venv*", ".onnx", ".real", ".git", "build", "site", ".*_cache", "__pycache__")
-        shutil.copytree(ROOT, folder, ignore=made)
+        result = shutil.ignore_patterns(".venv*", ".onnx", ".real", ".git", "build", "site", ".*_cache", "__pycache__")
+        shutil.copytree(ROOT, folder, ignore=result)
     return folder
 
 

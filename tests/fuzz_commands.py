@@ -255,8 +255,8 @@ def main() -> int:
     faults = 0
     for outcome in outcomes(given.first, given.cases, given.workers):
         ended[f"{outcome.command.split()[0]} {outcome.status}"] += 1
-        slowest = max(slowest or outcome, outcome, key=lambda one: one.seconds)
-        largest = max(largest or outcome, outcome, key=lambda one: one.memory)
+        slowest = max(slowest or outcome, outcome, key=lambda item: item.seconds)
+        largest = max(largest or outcome, outcome, key=lambda entry: entry.memory)
         if outcome.fault or given.say:
             faults += bool(outcome.fault)
             said = outcome.said if outcome.fault else outcome.said[:200]

@@ -131,7 +131,7 @@ def _is_finding(call: Any) -> bool:
 def places(path: Path) -> dict[tuple[Any, Any], list[MutationSpec]]:
     """What may be changed in a module, by its place."""
     nodes = [node for node in ast_nodes(parso.parse(path.read_text())) if node.type in CHANGED]
-    found: dict[tuple[Any, Any], list[MutationSpec]] = defaultdict(list)
+    result: dict[tuple[Any, Any], list[MutationSpec]] = defaultdict(list)
     for name in operator_names():
         operator = get_operator(name)
         if NOT_USED.search(name) or operator.arguments():
@@ -140,8 +140,8 @@ def places(path: Path) -> dict[tuple[Any, Any], list[MutationSpec]]:
         for occurrence, (node, start, end) in enumerate(at):
             words = node.type == "comparison" and any(_is_string(side) for side in node.children[::2])
             if not is_text_or_type(node) and not (words and ORDER.search(name)):
-                found[start, end].append(MutationSpec(path.relative_to(ROOT), name, occurrence, start, end))
-    return found
+                result[start, end].append(MutationSpec(path.relative_to(ROOT), name, occurrence, start, end))
+    return result
 
 
 def drawn(areas: Sequence[str], seed: int) -> Iterator[WorkItem]:
@@ -280,14 +280,14 @@ def exchanged(path: Path, text: str, line: int) -> bool:
             codes[inner.co_qualname, inner.co_firstlineno].append(inner)
     if any(len(same) > 1 for same in codes.values()):
         return False
-    found = gc.get_objects()
-    for function in found:
+    result = gc.get_objects()
+    for function in result:
         if isinstance(function, FunctionType) and function.__code__.co_filename == str(path):
             for same in codes.get((function.__code__.co_qualname, function.__code__.co_firstlineno), ()):
                 if len(same.co_freevars) != len(function.__code__.co_freevars):
                     return False
                 function.__code__ = same
-    for remembered in found:
+    for remembered in result:
         if isinstance(remembered, _lru_cache_wrapper) and str(remembered.__module__).startswith(PACKAGE.name):
             remembered.cache_clear()
     return True
@@ -373,13 +373,13 @@ def judge(change: Change, tests: Sequence[str]) -> tuple[str | None, float]:
 
 def unsound(killers: set[str]) -> set[str]:
     """Those of the tests that fail on unchanged code too."""
-    found: set[str] = set()
-    while left := sorted(killers - found):
+    result: set[str] = set()
+    while left := sorted(killers - result):
         failed = run(left, seconds=60 * SECONDS)
         if not failed:
-            return found
-        found |= {failed} if failed in killers else set(left)
-    return found
+            return result
+        result |= {failed} if failed in killers else set(left)
+    return result
 
 
 def loaded(folder: str) -> None:

@@ -27,10 +27,10 @@ def test_loading_a_model_is_within_its_bound_from_a_large_process_too(tmp_path: 
     ballast = np.ones(BALLAST * 3, np.uint8)
     path = tmp_path / "large.mlmodel"
     write(path, 25)
-    found = loading(path)
+    result = loading(path)
     size = path.stat().st_size / 2**20
     assert ballast.nbytes > 10 * size
-    assert size * 0.9 < found.peak_megabytes < size * 2.5
+    assert size * 0.9 < result.peak_megabytes < size * 2.5
 
 
 def test_what_a_command_prints_and_how_it_fails(tmp_path: Path) -> None:

@@ -21,21 +21,21 @@ def test_every_line_that_shows_a_command_is_a_step(all_steps: list[Step]) -> Non
             inside = not inside if line.startswith("```") else inside
             shown += inside and line.removeprefix("$ ").startswith(("make ", "coreml-updatable ", ".venv/bin/"))
     complaints = 2  # lines that begin so and are answers
-    steps_shown = [one for one in all_steps if not one.where.startswith("sample_models") and not one.python]
+    steps_shown = [step for step in all_steps if not step.where.startswith("sample_models") and not step.python]
     assert shown - complaints <= len(steps_shown)
     assert len(steps_shown) > 40
 
 
 def test_what_is_left_out_says_why(all_steps: list[Step]) -> None:
-    left_out = [one for one in all_steps if one.reason]
-    assert all(len(one.reason) > 5 for one in left_out)
+    left_out = [step for step in all_steps if step.reason]
+    assert all(len(item.reason) > 5 for item in left_out)
     assert len(left_out) < len(all_steps) / 2
-    assert any(one.text.startswith("make updatable MODEL=segmenter") and not one.reason for one in all_steps)
-    assert [one.text.split()[1] for one in all_steps if one.reason == ".ci/run does"].count("test") == 2
+    assert any(step.text.startswith("make updatable MODEL=segmenter") and not step.reason for step in all_steps)
+    assert [step.text.split()[1] for step in all_steps if step.reason == ".ci/run does"].count("test") == 2
 
 
 def test_a_refusal_that_is_shown_is_expected(all_steps: list[Step]) -> None:
-    assert [one.text.split()[-1] for one in all_steps if one.fails] == ["fc3"]
+    assert [step.text.split()[-1] for step in all_steps if step.fails] == ["fc3"]
 
 
 def test_how_a_block_is_told_apart() -> None:
@@ -54,4 +54,4 @@ def test_a_comment_that_leaves_out_nothing_is_found(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no command has 'gone'"):
         list(steps(tmp_path))
     (tmp_path / "README.md").write_text("```\nmake test\nmake more\n```\n")
-    assert [(one.text, one.reason) for one in steps(tmp_path)] == [("make test", ".ci/run does"), ("make more", "")]
+    assert [(step.text, step.reason) for step in steps(tmp_path)] == [("make test", ".ci/run does"), ("make more", "")]

@@ -99,12 +99,14 @@ def test_every_package_is_listed() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     listed = set(config["options"]["packages"].split())
-    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "coreml_updatable").rglob("__init__.py")}
+    result = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "coreml_updatable").rglob("__init__.py")
+    }
     converters = {
         ".".join(("coreml_updatable", *path.parent.relative_to(ROOT).parts))
         for path in (ROOT / "converters").rglob("__init__.py")
     }
-    assert listed == found | converters
+    assert listed == result | converters
 
 
 @pytest.mark.parametrize(

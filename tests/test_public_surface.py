@@ -18,8 +18,8 @@ from tests.broken_models.valid import classifier
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
     program = "import sys, coreml_updatable; print(*{'torch', 'numpy', 'coremltools', 'pydantic'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == ""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert result.strip() == ""
 
 
 def test_every_name_is_there() -> None:
@@ -61,7 +61,7 @@ def test_the_walk_of_the_design(marked: cu.RunnableModel, tmp_path: Path) -> Non
     cu.save(marked, path)
     assert len(cu.load(path).predict(rows(4))) == 4
     name = marked.message.description.predictedFeatureName
-    labelled = [{**row, name: "abca"[number]} for number, row in enumerate(rows(4))]
+    labelled = [{**row, name: "abca"[index]} for index, row in enumerate(rows(4))]
     events: list[str] = []
     task = cu.UpdateTask(path, labelled, parameters={"epochs": 2}, on_event=lambda event: events.append(event.event))
     context = task.resume()
@@ -92,7 +92,7 @@ def test_what_a_loaded_model_says_of_itself_is_what_inspect_reads(marked: cu.Run
 
 
 def test_a_model_is_taken_in_every_form(marked: cu.RunnableModel, tmp_path: Path) -> None:
-    found = [
+    result = [
         (
             cu.load(form).predict(rows(1)),
             cu.inspect(form),
@@ -105,8 +105,8 @@ def test_a_model_is_taken_in_every_form(marked: cu.RunnableModel, tmp_path: Path
         )
         for form in forms(marked, tmp_path)
     ]
-    assert all(one == found[0] for one in found)
-    assert found[0][3:] == (True, 5, True, [False, True], "suspended")
+    assert all(item == result[0] for item in result)
+    assert result[0][3:] == (True, 5, True, [False, True], "suspended")
 
 
 def test_a_k_nn_finds_its_samples(plain: Model) -> None:
@@ -147,5 +147,5 @@ def test_looking_at_a_model_needs_no_torch(marked: cu.RunnableModel, tmp_path: P
         f"import sys, coreml_updatable as cu; cu.check({path!r}); cu.inspect({path!r}); cu.diff({path!r}, {path!r}); "
         "print('torch' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == "False"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert result.strip() == "False"

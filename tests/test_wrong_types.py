@@ -111,7 +111,7 @@ def test_an_answer_or_one_sentence(name: str, argument: str, tmp_path: Path, mon
     _, call, given = CALLS[name]
     refused = 0
     functions = (int, len) if argument == "on_event" else ()  # that are called, and raise what they raise
-    for value in (one for one in WRONG if not any(one is function for function in functions)):
+    for value in (item for item in WRONG if not any(item is function for function in functions)):
         wrong = iter([1]) if hasattr(value, "__next__") else value
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -15,8 +15,8 @@ DEFAULT_TEXT, DEFAULT_NUMBER = "unknown", -1  # the answer of a model that has b
 
 def nearest_neighbors(rows: Float64Array, labels: Sequence[str] | Sequence[int], name: str, neighbors: int) -> Model:
     """Return a Euclidean ``kNearestNeighborsClassifier`` of ``rows`` [n, features] with equal votes."""
-    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
-    classifier = made.kNearestNeighborsClassifier
+    result = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
+    classifier = result.kNearestNeighborsClassifier
     index = classifier.nearestNeighborsIndex
     index.numberOfDimensions = rows.shape[1]
     index.linearIndex.SetInParent()
@@ -33,9 +33,9 @@ def nearest_neighbors(rows: Float64Array, labels: Sequence[str] | Sequence[int],
     else:
         classifier.int64ClassLabels.vector.extend(labels)
         classifier.defaultInt64Label = DEFAULT_NUMBER
-    describe_floats(made.description.input.add(name=name), rows.shape[1])
-    answer_features(made, labels)
-    return made
+    describe_floats(result.description.input.add(name=name), rows.shape[1])
+    answer_features(result, labels)
+    return result
 
 
 def answer_features(model: Model, labels: Sequence[str] | Sequence[int]) -> None:

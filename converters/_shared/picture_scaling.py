@@ -12,13 +12,13 @@ UNTOLD = "pixels are passed as 0..1; use --pixels, or --mean and --std, if it ex
 
 def notes_on_scaling(inputs: Sequence[ImageInput | ArrayInput], request: SourceRequest) -> tuple[str, ...]:
     """Return a note if there is a picture and the request does not say how to scale it."""
-    pictures = any(isinstance(one, ImageInput) for one in inputs)
+    pictures = any(isinstance(value, ImageInput) for value in inputs)
     return (UNTOLD,) if pictures and not (request.mean or request.std) else ()
 
 
 def mean_and_std(request: SourceRequest, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and deviation per channel; SourceError for a wrong count or a deviation that cannot be a divisor."""
-    if not all(0 < abs(one) < math.inf for one in request.std):
+    if not all(0 < abs(item) < math.inf for item in request.std):
         raise SourceError("--std: contains 0 or an infinite number, expected divisors; correct it")
     if not all(map(math.isfinite, request.mean)):
         raise SourceError("--mean: contains NaN or an infinite number, expected numbers such as 0.485; correct it")

@@ -16,7 +16,7 @@ def sentence_of(
     ``own(problem, place)`` describes problems specific to ``converter``, and returns None for all others.
     """
     problems = error.errors(include_url=False)
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    problem = next((item for item in problems if item["type"] == "extra_forbidden"), problems[0])
     place = ".".join(["source", *(str(part) for part in problem["loc"])])
     if problem["type"] == "extra_forbidden":
         return f"unknown field `{place}` of the {converter} converter; {_nearest(problem['loc'], form)}"

@@ -23,13 +23,13 @@ def inputs_of(model: Any, given: Sequence[Input]) -> tuple[Input, ...]:
         raise SourceError(
             f"input: found {len(given)} for a model with {len(own)} inputs ({names}); pass --input once for each"
         )
-    for one, tensor in zip(given, own, strict=True):
-        found, wanted = _channels_last(one), tuple(tensor.shape[1:])
-        fits = len(found) == len(wanted) and all(w in (None, f) for f, w in zip(found, wanted, strict=True))
-        if not fits and not has_channels_first(one, tensor):
+    for item, tensor in zip(given, own, strict=True):
+        result, wanted = _channels_last(item), tuple(tensor.shape[1:])
+        fits = len(result) == len(wanted) and all(w in (None, f) for f, w in zip(result, wanted, strict=True))
+        if not fits and not has_channels_first(item, tensor):
             raise SourceError(
-                f"input {one.name!r}: has the shape {list(found)}, but the model expects "
-                f"{[length or 'any' for length in wanted]}; pass {_typed(one.name, tensor)}"
+                f"input {item.name!r}: has the shape {list(result)}, but the model expects "
+                f"{[length or 'any' for length in wanted]}; pass {_typed(item.name, tensor)}"
             )
     return tuple(given)
 
@@ -59,7 +59,7 @@ def _own(tensor: Any, picture: str) -> Input:
         )
     if len(shape) == 3 and shape[2] in (1, 3):
         return ImageInput(picture, shape[1], shape[0], "rgb" if shape[2] == 3 else "grayscale")
-    found = picture_in(shape, picture)
-    if found is not None:
-        return found
+    result = picture_in(shape, picture)
+    if result is not None:
+        return result
     return ArrayInput(str(tensor.name), shape, whole=str(tensor.dtype).startswith("int"))

@@ -26,7 +26,7 @@ def module_of(model: Any, inputs: Sequence[Input], cut: str = "", *, features: b
     keras = import_keras()
     _pool_as_torch_does(keras, model)
     front = _in_front_of(keras, model, cut) if cut else model
-    names = [str(one) for one in getattr(front, "output_names", None) or ()]
+    names = [str(item) for item in getattr(front, "output_names", None) or ()]
     pictures = [
         isinstance(given, ImageInput) and not has_channels_first(given, tensor)
         for given, tensor in zip(inputs, model.inputs, strict=True)

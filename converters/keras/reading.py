@@ -52,7 +52,7 @@ def is_foreign(part: dict[str, Any]) -> bool:
 
 def imported_parts(config: Any, path: Path) -> dict[str, Any]:
     """Import what ``config`` names from outside Keras; return it by the names that Keras uses."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for part in _parts(config):
         if not is_foreign(part):
             continue
@@ -64,8 +64,8 @@ def imported_parts(config: Any, path: Path) -> dict[str, Any]:
                 f"{path}: {name!r} cannot be imported from {module!r} ({type(error).__name__}: {first_line(error)}); "
                 "add the folder of that module to PYTHONPATH"
             ) from error
-        found |= {name: known, str(part.get("registered_name") or name): known}
-    return found
+        result |= {name: known, str(part.get("registered_name") or name): known}
+    return result
 
 
 def unknown_part(config: Any, keras: ModuleType) -> str:

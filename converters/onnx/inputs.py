@@ -34,46 +34,46 @@ class Taken:
 def inputs_of(model: Any, request: SourceRequest) -> Taken:
     """Return the inputs in the graph's order: the request's if they fit in number and shape, else the graph's own."""
     given = request.inputs
-    constants = {one.name for one in model.graph.initializer}
-    own = [one for one in model.graph.input if one.name not in constants]
+    constants = {item.name for item in model.graph.initializer}
+    own = [item for item in model.graph.input if item.name not in constants]
     if given and len(given) != len(own):
-        names = ", ".join(repr(one.name) for one in own)
+        names = ", ".join(repr(item.name) for item in own)
         raise SourceError(
             f"input: found {len(given)} for a graph with {len(own)} inputs ({names}); pass --input once for each"
         )
     if not given:
-        given = tuple(_own(one, "image" if len(own) == 1 else identifier(one.name)) for one in own)
+        given = tuple(_own(item, "image" if len(own) == 1 else identifier(item.name)) for item in own)
         if _declared(model).get("Image.BitmapPixelFormat", "").startswith("Bgr"):
-            given = tuple(_blue_first(one) for one in given)
-    last = tuple(_fits(one, value) for one, value in zip(given, own, strict=True))
+            given = tuple(_blue_first(item) for item in given)
+    last = tuple(_fits(item, value) for item, value in zip(given, own, strict=True))
     request, notes = _as_declared(model, own, given, request)
     return Taken(tuple(given), last, request, notes)
 
 
-def _fits(one: Input, value: Any) -> bool:
+def _fits(item: Input, value: Any) -> bool:
     """Return whether ``one`` is a picture with the channels last in the graph; SourceError if it does not fit."""
     wanted = _shape(value)
-    if isinstance(one, ImageInput):
-        last = channels_last(one, wanted)
+    if isinstance(item, ImageInput):
+        last = channels_last(item, wanted)
         if last is not None:
             return last
-        found: Sequence[int] = (one.channels, one.height, one.width)
+        result: Sequence[int] = (item.channels, item.height, item.width)
     else:
-        found = one.shape
-        if len(found) == len(wanted) and all(w in (0, f) for f, w in zip(found, wanted, strict=True)):
+        result = item.shape
+        if len(result) == len(wanted) and all(w in (0, f) for f, w in zip(result, wanted, strict=True)):
             return False
     raise SourceError(
-        f"input {one.name!r}: has the shape {list(found)}, but the graph expects {[w or 'any' for w in wanted]}; "
-        f"pass {as_typed(one.name, wanted, whole=is_whole(value))}"
+        f"input {item.name!r}: has the shape {list(result)}, but the graph expects {[w or 'any' for w in wanted]}; "
+        f"pass {as_typed(item.name, wanted, whole=is_whole(value))}"
     )
 
 
-def _blue_first(one: Input) -> Input:
-    return replace(one, color="bgr") if isinstance(one, ImageInput) and one.channels == 3 else one
+def _blue_first(item: Input) -> Input:
+    return replace(item, color="bgr") if isinstance(item, ImageInput) and item.channels == 3 else item
 
 
 def _declared(model: Any) -> dict[str, str]:
-    return {str(one.key): str(one.value) for one in model.metadata_props}
+    return {str(prop.key): str(prop.value) for prop in model.metadata_props}
 
 
 def _as_declared(
@@ -83,7 +83,7 @@ def _as_declared(
 
     Sources are the metadata of the graph and the type of its inputs: integers can only be 0..255.
     """
-    pictures = [value for one, value in zip(given, own, strict=True) if isinstance(one, ImageInput)]
+    pictures = [value for item, value in zip(given, own, strict=True) if isinstance(item, ImageInput)]
     if request.mean or request.std or not pictures:
         return request, ()
     said = _declared(model).get("Image.NominalPixelRange", "")
@@ -98,7 +98,7 @@ def _as_declared(
 
 def _shape(value: Any) -> tuple[int, ...]:
     """Return the shape without the batch axis; 0 for any length."""
-    lengths = [int(one.dim_value) for one in value.type.tensor_type.shape.dim]
+    lengths = [int(item.dim_value) for item in value.type.tensor_type.shape.dim]
     if not lengths or lengths[0] > 1:
         raise SourceError(
             f"input {value.name!r}: has the shape {lengths}, expected a batch of 1 or of any size first; export it "
@@ -122,9 +122,9 @@ def _holds_bytes(value: Any) -> bool:
 
 def _own(value: Any, picture: str) -> Input:
     shape = _shape(value)
-    found = picture_in(shape, picture)
-    if found is not None:
-        return found
+    result = picture_in(shape, picture)
+    if result is not None:
+        return result
     if not shape or 0 in shape:
         lengths = [length or "any" for length in shape]
         raise SourceError(

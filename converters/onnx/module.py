@@ -22,29 +22,29 @@ def brought_to_opset(model: Any) -> Any:
     import onnx
     from onnx.version_converter import convert_version
 
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    version = next((one.version for one in made.opset_import if one.domain in ("", "ai.onnx")), 0)
-    _fold_identities(made.graph)
-    _drop_allowzero(made.graph)
-    _drop_empty_names(made.graph)
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    version = next((item.version for item in result.opset_import if item.domain in ("", "ai.onnx")), 0)
+    _fold_identities(result.graph)
+    _drop_allowzero(result.graph)
+    _drop_empty_names(result.graph)
     if not OLDEST <= version <= NEWEST:
         try:
-            made = convert_version(made, NEWEST)
+            result = convert_version(result, NEWEST)
         except Exception as error:  # of its C++ code
             raise SourceError(
                 f"source: its opset {version} cannot be converted to {NEWEST} ({first_line(error)}); export it with "
                 f"opset {NEWEST}"
             ) from error
-    _check_sizes(made)
-    _check_operators(made)
-    return made
+    _check_sizes(result)
+    _check_operators(result)
+    return result
 
 
 def _fold_identities(graph: Any) -> None:
     """Replace a duplicated initializer with an Identity of the first."""
-    constants = {one.name for one in graph.initializer}
-    outputs = {one.name for one in graph.output}
+    constants = {item.name for item in graph.initializer}
+    outputs = {item.name for item in graph.output}
     kept, renamed = [], dict[str, str]()
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in constants and node.output[0] not in outputs:
@@ -72,9 +72,9 @@ def _drop_allowzero(graph: Any) -> None:
     for node in graph.node:
         if node.op_type != "Reshape":
             continue
-        kept = [one for one in node.attribute if one.name != "allowzero"]
+        kept = [item for item in node.attribute if item.name != "allowzero"]
         if len(kept) < len(node.attribute):
-            if any(one.name == "allowzero" and one.i for one in node.attribute) and _has_zero(graph, node.input[1]):
+            if any(item.name == "allowzero" and item.i for item in node.attribute) and _has_zero(graph, node.input[1]):
                 raise SourceError(f"source: {_place(node)} reshapes to a length of 0; export it without empty parts")
             del node.attribute[:]
             node.attribute.extend(kept)
@@ -102,7 +102,7 @@ def _drop_empty_names(graph: Any) -> None:
 def _has_zero(graph: Any, name: str) -> bool:
     from onnx.numpy_helper import to_array
 
-    shapes = [to_array(one) for one in graph.initializer if one.name == name]
+    shapes = [to_array(item) for item in graph.initializer if item.name == name]
     return not shapes or bool((shapes[0] == 0).any())
 
 
@@ -127,7 +127,7 @@ def _check_operators(model: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from onnx2torch.node_converters import get_converter
-    versions = {one.domain: one.version for one in model.opset_import}
+    versions = {item.domain: item.version for item in model.opset_import}
     for node in model.graph.node:
         try:
             get_converter(node.op_type, versions.get(node.domain, 1), node.domain)
@@ -175,8 +175,8 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
                 f"source: onnx2torch cannot convert it ({type(error).__name__}: {first_line(error)}); export a "
                 "simpler network"
             ) from error
-    names = [str(one.name) for one in model.graph.output]
-    makers = next(([str(one) for one in node.output] for node in model.graph.node if names[0] in node.output), [])
+    names = [str(item.name) for item in model.graph.output]
+    makers = next(([str(item) for item in node.output] for node in model.graph.node if names[0] in node.output), [])
     whole = [isinstance(given, ArrayInput) and given.whole for given in inputs]
 
     class Module(nn.Module):
@@ -185,7 +185,7 @@ def module_of(model: Any, inputs: Sequence[Input], last: Sequence[bool]) -> nn.M
             self.carried = graph
 
         def forward(self, *batches: Tensor) -> Any:
-            ordered = [batch.permute(0, 2, 3, 1) if one else batch for batch, one in zip(batches, last, strict=True)]
+            ordered = [batch.permute(0, 2, 3, 1) if item else batch for batch, item in zip(batches, last, strict=True)]
             pairs = zip(ordered, whole, strict=True)
             answer = self.carried(*(batch.long() if long else batch for batch, long in pairs))
             if len(names) == 1 and len(makers) > 1 and isinstance(answer, tuple | list):

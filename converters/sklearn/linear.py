@@ -45,11 +45,11 @@ class Linear:
 
 def numbers(value: Any, shape: Sequence[int], where: str) -> Float64Array:
     """Return ``value`` as float64 of ``shape``; SourceError for another shape or numbers that are not finite."""
-    found = np.asarray(value, np.float64)
-    if found.shape != tuple(shape) or not np.isfinite(found).all():
-        what = f"has the shape {list(found.shape)}" if found.shape != tuple(shape) else "holds NaN or infinity"
+    result = np.asarray(value, np.float64)
+    if result.shape != tuple(shape) or not np.isfinite(result).all():
+        what = f"has the shape {list(result.shape)}" if result.shape != tuple(shape) else "holds NaN or infinity"
         raise SourceError(f"source: {where} {what}, expected finite numbers {list(shape)}; fit it again and save it")
-    return found
+    return result
 
 
 def linear_of(step: Any, where: str) -> Linear:
@@ -98,9 +98,9 @@ def _features(step: Any, name: str, where: str) -> Float64Array:
 
 def _components(step: Any, where: str) -> Float64Array:
     """The matrix [outputs, features] by which ``step`` multiplies."""
-    found = step.components_
-    found = found.toarray() if hasattr(found, "toarray") else found
-    return numbers(found, (len(found), _count(step)), f"{where}: components_")
+    result = step.components_
+    result = result.toarray() if hasattr(result, "toarray") else result
+    return numbers(result, (len(result), _count(step)), f"{where}: components_")
 
 
 def _centered(step: Any, where: str) -> Linear:
@@ -158,12 +158,12 @@ def _unchanged(step: Any, where: str) -> Linear:
 
 
 def _one_after_another(step: Any, where: str) -> Linear:
-    made = None
+    result = None
     for _, inner in step.steps:
         if inner is not None and not isinstance(inner, str):
             after = linear_of(inner, f"{where}, {type(inner).__name__}")
-            made = after if made is None else _then(made, after)
-    return made or Linear(np.ones(_count(step)))
+            result = after if result is None else _then(result, after)
+    return result or Linear(np.ones(_count(step)))
 
 
 def _then(first: Linear, second: Linear) -> Linear:
@@ -194,14 +194,16 @@ def _joined(parts: Sequence[tuple[str, Any, list[int]]], step: Any, where: str) 
         if (isinstance(inner, str) and inner == "drop") or not columns:
             continue
         identity = inner is None or isinstance(inner, str)
-        made = Linear(np.ones(len(columns))) if identity else linear_of(inner, f"{where}, {type(inner).__name__}")
-        own = _or_zeros(made.center, len(columns))
+        result = Linear(np.ones(len(columns))) if identity else linear_of(inner, f"{where}, {type(inner).__name__}")
+        own = _or_zeros(result.center, len(columns))
         center[columns] = np.where(known[columns], center[columns], own)
         known[columns] = True
         weight = weights.get(name)
         factor = 1.0 if weight is None else float(weight)
-        matrices.append(factor * made.matrix @ np.eye(count)[columns])
-        offsets.append(factor * (_or_zeros(made.offset, len(made.matrix)) + made.matrix @ (center[columns] - own)))
+        matrices.append(factor * result.matrix @ np.eye(count)[columns])
+        offsets.append(
+            factor * (_or_zeros(result.offset, len(result.matrix)) + result.matrix @ (center[columns] - own))
+        )
     if not matrices:
         raise _not_linear(where, "gives no features")
     return Linear(np.concatenate(matrices), center, np.concatenate(offsets))

@@ -34,13 +34,13 @@ def neighbors_of(classifier: Any, linear: Sequence[Linear], name: str, labels: S
     write_linear(front, linear)
     embedding = EMBEDDING if name != EMBEDDING else f"{EMBEDDING}_"
     back = _classifier(classifier, embedding, labels)
-    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
-    pipeline = made.pipelineClassifier.pipeline
+    result = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
+    pipeline = result.pipelineClassifier.pipeline
     pipeline.models.extend([front.vector(embedding, length), back])
     pipeline.names.extend(["scaler", "nearestNeighbors"])
-    describe_floats(made.description.input.add(name=name), linear[0].features)
-    answer_features(made, labels)
-    return made
+    describe_floats(result.description.input.add(name=name), linear[0].features)
+    answer_features(result, labels)
+    return result
 
 
 def _refuse_other_votes(classifier: Any) -> None:
@@ -50,9 +50,9 @@ def _refuse_other_votes(classifier: Any) -> None:
             f"source: KNeighborsClassifier with the metric {classifier.effective_metric_!r}, {NO_OTHER_METRIC}"
         )
     if classifier.weights not in ("uniform", None):
-        found = "a function" if callable(classifier.weights) else repr(classifier.weights)
+        result = "a function" if callable(classifier.weights) else repr(classifier.weights)
         raise SourceError(
-            f"source: KNeighborsClassifier with the weights {found}, but Apple does not document its inverse "
+            f"source: KNeighborsClassifier with the weights {result}, but Apple does not document its inverse "
             "distance; fit it with weights='uniform'"
         )
     if not isinstance(classifier._fit_X, np.ndarray):
@@ -61,5 +61,5 @@ def _refuse_other_votes(classifier: Any) -> None:
 
 def _classifier(classifier: Any, name: str, labels: Sequence[str] | Sequence[int]) -> Model:
     rows = numbers(classifier._fit_X, (len(classifier._fit_X), feature_count(classifier)), "_fit_X")
-    given = [labels[number] for number in np.ravel(classifier._y)]
+    given = [labels[index] for index in np.ravel(classifier._y)]
     return nearest_neighbors(rows, given, name, int(classifier.n_neighbors))

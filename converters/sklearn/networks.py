@@ -40,17 +40,17 @@ def network_of(classifier: Any, linear: Sequence[Linear], name: str, labels: Seq
 
 
 def write_linear(network: NetworkText, linear: Sequence[Linear]) -> None:
-    for number, step in enumerate(linear, 1):
+    for index, step in enumerate(linear, 1):
         if step.center is not None:
-            network.shift(f"mean{number}", -step.center)
+            network.shift(f"mean{index}", -step.center)
         if step.weights.ndim == 2:
             offset = np.zeros(len(step.weights)) if step.offset is None else step.offset
-            network.dense(f"projection{number}", step.weights, offset)
+            network.dense(f"projection{index}", step.weights, offset)
             continue
         if (step.weights != 1).any():
-            network.scale(f"deviation{number}", step.weights)
+            network.scale(f"deviation{index}", step.weights)
         if step.offset is not None:
-            network.shift(f"offset{number}", step.offset)
+            network.shift(f"offset{index}", step.offset)
 
 
 def _logistic(network: NetworkText, classifier: Any, classes: int) -> None:
@@ -90,16 +90,16 @@ def _perceptron(network: NetworkText, classifier: Any, classes: int) -> None:
             "source: the MLPClassifier predicts several labels at once, expected one; fit it with one label per row"
         )
     last, width = len(classifier.coefs_) - 1, feature_count(classifier)
-    for number, (given, bias) in enumerate(zip(classifier.coefs_, classifier.intercepts_, strict=True)):
-        outputs = (1 if classes == 2 else classes) if number == last else len(bias)
-        weights = numbers(given, (width, outputs), f"coefs_[{number}]").T
-        bias = numbers(bias, (outputs,), f"intercepts_[{number}]")
-        if number == last:
+    for index, (given, bias) in enumerate(zip(classifier.coefs_, classifier.intercepts_, strict=True)):
+        outputs = (1 if classes == 2 else classes) if index == last else len(bias)
+        weights = numbers(given, (width, outputs), f"coefs_[{index}]").T
+        bias = numbers(bias, (outputs,), f"intercepts_[{index}]")
+        if index == last:
             network.dense("linear", *_for_softmax(weights, bias, classes))
             return
-        network.dense(f"hidden{number + 1}", weights, bias)
+        network.dense(f"hidden{index + 1}", weights, bias)
         if classifier.activation != "identity":
-            network.activation(f"activation{number + 1}", ACTIVATIONS[classifier.activation])
+            network.activation(f"activation{index + 1}", ACTIVATIONS[classifier.activation])
         width = outputs
 
 

@@ -59,7 +59,7 @@ def _is_pipeline(schema: Any) -> bool:
 def _owner(node: Any, part: str, owner: str) -> str:
     """Return the outermost class of scikit-learn, other than Pipeline, around ``part``; "" if there is none."""
     if isinstance(node, list):
-        return next((found for inner in node if (found := _owner(inner, part, owner))), "")
+        return next((result for inner in node if (result := _owner(inner, part, owner))), "")
     if not isinstance(node, dict):
         return ""
     name = f"{node.get('__module__')}.{node.get('__class__')}"

@@ -25,16 +25,16 @@ def steps_of(estimator: Any) -> tuple[tuple[Linear, ...], Any]:
     linear: list[Linear] = []
     steps = _flat(estimator)
     alone = steps[0] is estimator
-    for number, step in enumerate(steps):
+    for index, step in enumerate(steps):
         try:
             check_is_fitted(step)
         except NotFittedError as error:
-            where = f"source: the {type(step).__name__}" if alone else f"source: {_place(number, step)}:"
+            where = f"source: the {type(step).__name__}" if alone else f"source: {_place(index, step)}:"
             raise SourceError(f"{where} is not fitted; fit it on your data and save it again") from error
         except TypeError as error:
             raise SourceError(f"source: is {a_kind(step)}, expected a fitted {KNOWN}") from error
-        if number < len(steps) - 1:
-            linear.append(linear_of(step, _place(number, step)))
+        if index < len(steps) - 1:
+            linear.append(linear_of(step, _place(index, step)))
     return tuple(linear), steps[-1]
 
 
@@ -44,7 +44,7 @@ def _flat(estimator: Any) -> list[Any]:
     if not isinstance(estimator, Pipeline):
         return [estimator]
     inner = [step for _, step in estimator.steps if step is not None and not isinstance(step, str)]
-    flat = [one for step in inner for one in _flat(step)]
+    flat = [item for step in inner for item in _flat(step)]
     if not flat:
         raise SourceError(
             "source: the Pipeline has no steps, expected a classifier at its end; save the complete Pipeline"
@@ -52,8 +52,8 @@ def _flat(estimator: Any) -> list[Any]:
     return flat
 
 
-def _place(number: int, step: Any) -> str:
-    return f"step {number + 1} ({type(step).__name__})"
+def _place(index: int, step: Any) -> str:
+    return f"step {index + 1} ({type(step).__name__})"
 
 
 def feature_count(estimator: Any) -> int:
@@ -87,5 +87,5 @@ def labels_of(classifier: Any, given: Sequence[str]) -> tuple[str, ...] | tuple[
             )
         return tuple(given)
     if np.issubdtype(classes.dtype, np.integer):
-        return tuple(int(one) for one in classes)
-    return tuple(str(one) for one in classes)
+        return tuple(int(cls) for cls in classes)
+    return tuple(str(cls) for cls in classes)

@@ -42,17 +42,17 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
             f"the source returns numbers of type {picked.dtype}, expected logits or probabilities; export the "
             f"classifier without the step that picks a label, or {NEW_HEAD}"
         )
-    found = list(picked.shape)
-    longest = max(found, default=1)
+    result = list(picked.shape)
+    longest = max(result, default=1)
     if picked.numel() != longest or longest < 1:
         raise SourceError(
-            f"the source returns {found} for one input of shape {shapes}, expected one number per class; to classify "
+            f"the source returns {result} for one input of shape {shapes}, expected one number per class; to classify "
             "its features, pass --head new --labels a,b"
         )
     column = request.column
     if column is not None and not 0 <= column < longest:
         raise SourceError(f"--column {column}: the source returns {longest} numbers, expected 0 to {longest - 1}")
-    if name is None and found == [1, longest] and column is None:
+    if name is None and result == [1, longest] and column is None:
         return network
 
     def taken(network: nn.Module, *batches: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def _entries(answer: Any) -> Mapping[str, Any]:
     elif isinstance(answer, tuple) and hasattr(answer, "_fields"):
         entries = dict(zip(answer._fields, answer, strict=True))
     elif isinstance(answer, tuple | list):
-        entries = {str(number): value for number, value in enumerate(answer)}
+        entries = {str(index): value for index, value in enumerate(answer)}
     elif is_dataclass(answer) and not isinstance(answer, type):
         entries = {field.name: getattr(answer, field.name) for field in fields(answer)}
     else:

@@ -100,8 +100,8 @@ def published_names(architecture: str) -> list[str]:
     if library == "timm":
         prefix = f"{name.split('.')[0]}."
         listed = import_library("timm").list_pretrained(f"{prefix}*")
-        return [one.removeprefix(prefix) for one in listed]
-    return [one.name for one in import_library("torchvision").models.get_model_weights(name)]
+        return [item.removeprefix(prefix) for item in listed]
+    return [item.name for item in import_library("torchvision").models.get_model_weights(name)]
 
 
 def published_weights(name: str, tag: str = "") -> Any:

@@ -47,13 +47,13 @@ def with_new_head(
     if in_front_of:
         name = in_front_of
         graph = graph_of(network, inputs)
-        made: Any = _behind(graph, graph.answer, None, batches, name, len(request.labels))
+        result: Any = _behind(graph, graph.answer, None, batches, name, len(request.labels))
     elif request.cut and request.cut in modules:
-        name, made = request.cut, _cut(network, request.cut, modules[request.cut], batches, len(request.labels))
+        name, result = request.cut, _cut(network, request.cut, modules[request.cut], batches, len(request.labels))
     else:
         graph = graph_of(network, inputs)
-        name, made = _cut_graph(graph, network, inside, request, batches)
-    width = made.head.in_features
+        name, result = _cut_graph(graph, network, inside, request, batches)
+    width = result.head.in_features
     note = (
         f"the head is new, after the {width} features before {name!r}; its predictions are random until it is trained"
     )
@@ -62,7 +62,7 @@ def with_new_head(
             f"the head is new, after the {width} numbers that the source returns; its predictions are random until "
             "it is trained"
         )
-    return made, note, {"features": width, "cut": name}
+    return result, note, {"features": width, "cut": name}
 
 
 def _cut_graph(

@@ -82,17 +82,17 @@ def _beside(weights: Path) -> Mapping[str, Any] | None:
     if not path.is_file() or path.stat().st_size > MOST_BYTES:
         return None
     try:
-        found = json.loads(path.read_bytes())
+        result = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         return None
-    config = found.get("pretrained_cfg") if isinstance(found, dict) else None
+    config = result.get("pretrained_cfg") if isinstance(result, dict) else None
     return config if isinstance(config, dict) else None
 
 
 def _of_timm(config: Mapping[str, Any], by: str) -> DeclaredPicture:
     try:
         _, height, width = (int(length) for length in config["input_size"])
-        mean, std = (tuple(float(one) for one in config[name]) for name in ("mean", "std"))
+        mean, std = (tuple(float(item) for item in config[name]) for name in ("mean", "std"))
         if min(height, width, len(mean), len(std)) < 1 or not all(std):
             raise ValueError("a size or a deviation is 0")
         crop = config.get("crop_pct")

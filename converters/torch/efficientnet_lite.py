@@ -63,9 +63,9 @@ class SameConvolution(nn.Module):
     of torch's says. The numbers are those of the picture's size at the first call of a trace.
     """
 
-    def __init__(self, channels: int, made: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+    def __init__(self, channels: int, result: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels, made, kernel, stride, groups=groups, bias=False)
+        self.convolution = nn.Conv2d(channels, result, kernel, stride, groups=groups, bias=False)
         self.kernel, self.stride = kernel, stride
 
     def forward(self, values: Tensor) -> Tensor:
@@ -88,16 +88,16 @@ def _zeros(side: int, kernel: int, stride: int) -> tuple[int, int]:
 class InvertedResidual(nn.Module):
     """An inverted residual block: wider by a 1x1 convolution, one convolution a channel, narrow again."""
 
-    def __init__(self, channels: int, made: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(self, channels: int, result: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = channels * expansion
         layers: list[nn.Module] = []
         if expansion > 1:
             layers += [SameConvolution(channels, wide, 1), nn.BatchNorm2d(wide, EPSILON), nn.ReLU6()]
         layers += [SameConvolution(wide, wide, kernel, stride, groups=wide), nn.BatchNorm2d(wide, EPSILON), nn.ReLU6()]
-        layers += [SameConvolution(wide, made, 1), nn.BatchNorm2d(made, EPSILON)]
+        layers += [SameConvolution(wide, result, 1), nn.BatchNorm2d(result, EPSILON)]
         self.layers = nn.Sequential(*layers)
-        self.adds = stride == 1 and channels == made
+        self.adds = stride == 1 and channels == result
 
     def forward(self, values: Tensor) -> Tensor:
         answer: Tensor = self.layers(values)
@@ -128,11 +128,11 @@ class EfficientNetLite(nn.Module):
 def _blocks(variant: Variant) -> Iterator[InvertedResidual]:
     channels = STEM
     for stage in STAGES:
-        made = _rounded(stage.channels, variant.width)
+        result = _rounded(stage.channels, variant.width)
         ends = stage in (STAGES[0], STAGES[-1])
-        for number in range(stage.repeats if ends else ceil(stage.repeats * variant.depth)):
-            yield InvertedResidual(channels, made, stage.kernel, stage.stride if number == 0 else 1, stage.expansion)
-            channels = made
+        for index in range(stage.repeats if ends else ceil(stage.repeats * variant.depth)):
+            yield InvertedResidual(channels, result, stage.kernel, stage.stride if index == 0 else 1, stage.expansion)
+            channels = result
 
 
 def _rounded(channels: int, width: float) -> int:
@@ -140,8 +140,8 @@ def _rounded(channels: int, width: float) -> int:
     if width == 1.0:
         return channels
     wanted = channels * width
-    made = max(8, int(wanted + 4) // 8 * 8)
-    return made + 8 if made < 0.9 * wanted else made
+    result = max(8, int(wanted + 4) // 8 * 8)
+    return result + 8 if result < 0.9 * wanted else result
 
 
 def create(name: str, classes: int | None = None) -> nn.Module:

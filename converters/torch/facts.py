@@ -17,7 +17,7 @@ from .source import TorchSource
 
 def facts(network: nn.Module, source: TorchSource, history: History, request: ConversionRequest) -> Mapping[str, Any]:
     """Return JSON values: architecture, parameters, training, versions."""
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "architecture": source.architecture or source.factory,
         "weights": source.weights or "new",
         **_license(source),
@@ -27,8 +27,8 @@ def facts(network: nn.Module, source: TorchSource, history: History, request: Co
         "torch": version("torch"),
         "coremltools": version("coremltools"),
     }
-    told |= getattr(network, "told", {})  # what the network's own code says of itself
-    return told | ({"embedding": source.training.embedding} if history and source.training.embedding else {})
+    result |= getattr(network, "told", {})  # what the network's own code says of itself
+    return result | ({"embedding": source.training.embedding} if history and source.training.embedding else {})
 
 
 def _pictures(source: TorchSource, request: ConversionRequest) -> Mapping[str, str]:
@@ -45,8 +45,8 @@ def _pictures(source: TorchSource, request: ConversionRequest) -> Mapping[str, s
         by = "the recipe" if source.mean or source.std else known.by
     mean = source.mean or (known.mean if known is not None else None)
     std = source.std or (known.std if known is not None else None)
-    told = {"pictures": f"{size}, {pixels_in_words(mean, std)}, by {by}"}
-    return told if known is None else {**told, "photos": fitting_in_words(known, given.fit)}
+    result = {"pictures": f"{size}, {pixels_in_words(mean, std)}, by {by}"}
+    return result if known is None else {**result, "photos": fitting_in_words(known, given.fit)}
 
 
 def _how(source: TorchSource, history: History) -> str:

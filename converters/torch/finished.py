@@ -57,42 +57,42 @@ def finished(
     facts = dict(facts or {})
     if request.head == "new":
         single, note, more = with_new_head(single, inputs, request, network if inside is None else inside, in_front_of)
-        found = logits_of(single, len(request.labels), (note,))
+        result = logits_of(single, len(request.labels), (note,))
         labels, original, reference = (), None, f"{reference} with a new head"
         facts |= more
     else:
-        found = outcome(single, inputs, request.labels or labels)
+        result = outcome(single, inputs, request.labels or labels)
     known = request.labels or labels
-    if known and len(known) != found.classes:
+    if known and len(known) != result.classes:
         raise SourceError(
-            f"labels: found {len(known)} for a network with {found.classes} outputs; name one for each, or give it "
+            f"labels: found {len(known)} for a network with {result.classes} outputs; name one for each, or give it "
             "a new head for yours: --head new --labels ..."
         )
-    notes = (*notes, *found.notes)
+    notes = (*notes, *result.notes)
     if not known:
-        notes = (*notes, f"the source has no labels; they are the numbers 0 to {found.classes - 1}")
-    given = _Given(found.network.eval(), inputs, request, softmax=found.softmax)
+        notes = (*notes, f"the source has no labels; they are the numbers 0 to {result.classes - 1}")
+    given = _Given(result.network.eval(), inputs, request, softmax=result.softmax)
     asked = _Given(single if original is None else _like(original.eval(), inputs, request), inputs, request)
     return ConvertedSource(
         model=core_ml_of(given, inputs),
-        labels=known or tuple(range(found.classes)),
-        answers=lambda rows: _numpy(found.probabilities(_said(asked, inputs, rows))),
-        precise=lambda rows: _precise(found, asked, inputs, rows),
-        rounding=lambda rows: _rounding(found, asked, inputs, rows),
-        scores=_scores(found, asked, inputs, request),
+        labels=known or tuple(range(result.classes)),
+        answers=lambda rows: _numpy(result.probabilities(_said(asked, inputs, rows))),
+        precise=lambda rows: _precise(result, asked, inputs, rows),
+        rounding=lambda rows: _rounding(result, asked, inputs, rows),
+        scores=_scores(result, asked, inputs, request),
         reference=reference,
         tolerance=TOLERANCE,
         rows=rows or picture_rows(inputs),
         notes=notes,
-        facts={"parameters": sum(one.numel() for one in network.parameters()), **facts},
+        facts={"parameters": sum(parameter.numel() for parameter in network.parameters()), **facts},
     )
 
 
 def _expect_within_bounds(network: nn.Module, inputs: Sequence[Input]) -> None:
     """A TooMuchError for a network that takes more memory or work for one row than a run may."""
     try:
-        with torch.no_grad(), within_bounds("source", sum(one.numel() for one in network.parameters())):
-            network(*(batch_of(one, example(one)) for one in inputs))
+        with torch.no_grad(), within_bounds("source", sum(parameter.numel() for parameter in network.parameters())):
+            network(*(batch_of(value, example(value)) for value in inputs))
     except TooMuchError:
         raise
     except Exception:  # noqa: BLE001 - a module from outside may raise anything; who runs it next says so
@@ -101,7 +101,7 @@ def _expect_within_bounds(network: nn.Module, inputs: Sequence[Input]) -> None:
 
 def _given_first(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
     """Return a batch of one row of each input, as the network receives it."""
-    return _Given(nn.Identity(), inputs, request).scaled([batch_of(one, example(one)) for one in inputs])
+    return _Given(nn.Identity(), inputs, request).scaled([batch_of(value, example(value)) for value in inputs])
 
 
 def _like(original: nn.Module, inputs: Sequence[Input], request: SourceRequest) -> nn.Module:
@@ -109,18 +109,18 @@ def _like(original: nn.Module, inputs: Sequence[Input], request: SourceRequest) 
 
 
 def _scores(
-    found: ClassOutput, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
+    result: ClassOutput, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
 ) -> Callable[[Sequence[Row]], Float64Array] | None:
-    scores = found.scores
+    scores = result.scores
     if scores is not None:
         return lambda rows: _numpy(scores(_said(asked, inputs, rows)))
-    if found.inner is None:
+    if result.inner is None:
         return None
-    inner = _Given(found.inner.eval(), inputs, request)
+    inner = _Given(result.inner.eval(), inputs, request)
     return lambda rows: _numpy(_said(inner, inputs, rows))
 
 
-def _precise(found: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
+def _precise(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
     """Return the source's probabilities in 64 bits; None for a network that only runs in 32."""
     try:
         wide = copy.deepcopy(asked).double()
@@ -129,18 +129,18 @@ def _precise(found: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows:
             said = torch.cat([wide.on(batch) for batch in batches])
     except (RuntimeError, TypeError, NotImplementedError):
         return None
-    return _numpy(found.probabilities(said)) if said.dtype == torch.float64 else None
+    return _numpy(result.probabilities(said)) if said.dtype == torch.float64 else None
 
 
 ROUNDED = 4  # times that weights are moved, each once with oneDNN's sums and once with torch's own
 
 
-def _rounding(found: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
+def _rounding(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
     """Return how far the source itself may be from ``_precise`` in 32 bits, the largest difference of each row.
 
     No order of the sums is the right one, and folding a normalization rounds every weight once more.
     """
-    exact, largest = _precise(found, asked, inputs, rows), np.zeros(len(rows))
+    exact, largest = _precise(result, asked, inputs, rows), np.zeros(len(rows))
     if exact is None:
         return largest
     chance = torch.Generator().manual_seed(0)
@@ -150,7 +150,7 @@ def _rounding(found: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows
             _move(moved, chance)
         for fast in (True, False):
             with torch.backends.mkldnn.flags(enabled=fast):
-                answers = _numpy(found.probabilities(_said(moved, inputs, rows)))
+                answers = _numpy(result.probabilities(_said(moved, inputs, rows)))
             largest = np.maximum(largest, np.abs(answers - exact).max(axis=1))
     return largest
 
@@ -178,13 +178,13 @@ class _Given(nn.Module):
         self.network = network
         self.softmax = softmax
         self.pictures = [isinstance(given, ImageInput) for given in inputs]
-        for number, given in enumerate(inputs):
+        for index, given in enumerate(inputs):
             if isinstance(given, ImageInput) and (request.mean or request.std):
                 scale, shift = scale_and_shift(*mean_and_std(request, given.channels), given.channels)
                 if bool((scale == 1).all() and (shift == 0).all()):  # 0..1, said in so many words
                     continue
-                self.register_buffer(f"scale{number}", scale)
-                self.register_buffer(f"shift{number}", shift)
+                self.register_buffer(f"scale{index}", scale)
+                self.register_buffer(f"shift{index}", shift)
 
     def forward(self, *rows: Tensor) -> Tensor:
         """Take one row: pictures [1, channels, height, width], arrays in their own shape."""
@@ -198,9 +198,9 @@ class _Given(nn.Module):
 
     def scaled(self, batches: Sequence[Tensor]) -> list[Tensor]:
         seen = []
-        for number, batch in enumerate(batches):
-            scale = getattr(self, f"scale{number}", None)
-            seen.append(batch if scale is None else batch * scale + getattr(self, f"shift{number}"))
+        for index, batch in enumerate(batches):
+            scale = getattr(self, f"scale{index}", None)
+            seen.append(batch if scale is None else batch * scale + getattr(self, f"shift{index}"))
         return seen
 
 

@@ -92,9 +92,9 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, 
 
     request.on_progress("head", 0.0, "choosing embedding and regularization")
 
-    def of_half(one: FittedHead, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
+    def of_half(item: FittedHead, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
         half = chosen[fitted_head.half_of(labels[chosen], request.seed)]
-        head = fitted_head.fit(rows[half], labels[half], classes, one.choice, alike[half])
+        head = fitted_head.fit(rows[half], labels[half], classes, item.choice, alike[half])
         return _probabilities(head, seen["test"] if asked is None else rows[asked])
 
     whole = fitted(np.arange(len(rows)))
@@ -147,13 +147,13 @@ def with_fitted(converted: Converted, fitted: Fitted) -> Converted:
     """``converted`` and what a build needs to compare without running the network again."""
     from dataclasses import replace
 
-    told = {
+    facts = {
         "trained": "logistic regression on the features of the fixed network",
         "how it was chosen": "; ".join(fitted.choice.why),
     }
     return replace(
         converted,
-        facts={**converted.facts, **told},
+        facts={**converted.facts, **facts},
         features=fitted.features,
         tails=fitted.tails,
         judged=fitted.judged,

@@ -142,15 +142,15 @@ def fit_head(
         return loss
 
     history: list[Mapping[str, float]] = []
-    for number in range(1, ITERATIONS // ROUND + 1):
+    for index in range(1, ITERATIONS // ROUND + 1):
         before = exact.weight.detach().clone()
         optimizer.step(loss_and_gradient)
         with torch.no_grad():
             train_loss = float(cross_entropy(exact(inputs), labels))
             head.weight.copy_(exact.weight)
             head.bias.copy_(exact.bias)
-        history.append({"epoch": number, "train_loss": train_loss, **score(head, validation)})
-        on_progress(number * ROUND / ITERATIONS, f"validation {history[-1]['validation_accuracy']:.1%}")
+        history.append({"epoch": index, "train_loss": train_loss, **score(head, validation)})
+        on_progress(index * ROUND / ITERATIONS, f"validation {history[-1]['validation_accuracy']:.1%}")
         if float((exact.weight.detach() - before).abs().max()) < 1e-6:
             break
     return tuple(history)

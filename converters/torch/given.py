@@ -64,10 +64,10 @@ def given_network(request: SourceRequest) -> Given:
         return _compiled(read_script(source), request)
     if isinstance(source, Path):
         if not request.architecture:
-            found = read_objects(source, request.trust_code)  # other files are refused for what they are
-            if isinstance(found, nn.Module):
-                return _plain(found, request, "the torch module")
-            state_in(found, source.name)
+            result = read_objects(source, request.trust_code)  # other files are refused for what they are
+            if isinstance(result, nn.Module):
+                return _plain(result, request, "the torch module")
+            state_in(result, source.name)
             raise SourceError(f"{source}: contains weights without a network; {_whose(source)}")
         if request.weights:
             raise SourceError(f"--weights {request.weights}: {source.name} already contains weights; omit one of them")
@@ -95,7 +95,7 @@ def _also(request: SourceRequest, *, labels: bool = False) -> str:
     """Return the options that a network needs if it does not describe its inputs."""
     missing = [] if request.inputs else ["--input image:WIDTHxHEIGHT (or NAME:LENGTH)"]
     missing += ["--labels a,b,..."] if labels and not request.labels else []
-    return "".join(f" and {one}" for one in missing)
+    return "".join(f" and {item}" for item in missing)
 
 
 def _named(name: str, request: SourceRequest) -> Given:
@@ -115,14 +115,14 @@ def _named(name: str, request: SourceRequest) -> Given:
         "use torchvision:NAME or timm:NAME, or the ONNX export",
         also=_also(request, labels=True),
     )
-    made = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
+    result = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
     notes: tuple[str, ...] = ()
     if request.weights and request.weights != "random":
         path = weights_file(request.weights)
-        load_state(made, read_state(path, request.trust_code), path.name, len(request.labels))
+        load_state(result, read_state(path, request.trust_code), path.name, len(request.labels))
     else:
         notes = (f"the weights are those from {function}; unless it loads trained ones, predictions are random",)
-    given = _plain(made, request, "the torch module")
+    given = _plain(result, request, "the torch module")
     return replace(given, notes=(*notes, *given.notes), facts={"factory": f"{Path(file).name}:{function}"})
 
 
@@ -167,7 +167,7 @@ def _in_32_bits(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     operators that Core ML does not have; in evaluation mode the result is fixed.
     """
     tensors = [*network.parameters(), *network.buffers()]
-    others = {one.dtype for one in tensors if one.is_floating_point()} - {torch.float32}
+    others = {tensor.dtype for tensor in tensors if tensor.is_floating_point()} - {torch.float32}
     if not others and not any(is_parametrized(module) for module in network.modules()):
         return network, ()
     copied = copy.deepcopy(network).eval().float()
@@ -178,7 +178,7 @@ def _in_32_bits(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
             del module.parametrizations
             for name, weight in computed.items():
                 module.register_parameter(name, nn.Parameter(weight))
-    named = ", ".join(sorted(str(one) for one in others))
+    named = ", ".join(sorted(str(other) for other in others))
     return copied, (f"the source computes in {named}; it is converted in torch.float32",) if others else ()
 
 
@@ -186,7 +186,9 @@ def _in_own_type(network: nn.Module) -> nn.Module:
     """Return ``network`` for float32 batches, which it receives in the type of its weights: the answers to compare."""
 
     def cast(network: nn.Module, *batches: Tensor) -> Any:
-        dtype = next((one.dtype for one in network.parameters() if one.is_floating_point()), torch.float32)
+        dtype = next(
+            (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()), torch.float32
+        )
         return network(*(batch.to(dtype) if batch.is_floating_point() else batch for batch in batches))
 
     return Wrapped(network, cast)
@@ -194,13 +196,13 @@ def _in_own_type(network: nn.Module) -> nn.Module:
 
 def _takes_channels_last(network: nn.Module, inputs: Sequence[Input]) -> bool:
     """Return whether it runs on pictures with the channels last, but not with the channels first, as in torch."""
-    if not any(isinstance(one, ImageInput) for one in inputs):
+    if not any(isinstance(value, ImageInput) for value in inputs):
         return False
     return not _runs(network, inputs) and _runs(channels_first(network, inputs), inputs)
 
 
 def _runs(network: nn.Module, inputs: Sequence[Input]) -> bool:
-    batches = [example(one) if isinstance(one, ImageInput) else example(one)[None] for one in inputs]
+    batches = [example(value) if isinstance(value, ImageInput) else example(value)[None] for value in inputs]
     try:
         with torch.no_grad():
             with_long(network.eval(), inputs)(*batches)
@@ -211,7 +213,7 @@ def _runs(network: nn.Module, inputs: Sequence[Input]) -> bool:
 
 def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
     """Return ``network``, which takes channels last, for pictures with the channels first."""
-    pictures = [isinstance(one, ImageInput) for one in inputs]
+    pictures = [isinstance(value, ImageInput) for value in inputs]
 
     def turned(network: nn.Module, *batches: Tensor) -> Any:
         pairs = zip(batches, pictures, strict=True)
@@ -222,7 +224,7 @@ def channels_first(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
 
 def with_long(network: nn.Module, inputs: Sequence[Input]) -> nn.Module:
     """Convert token ids to 64 bits, as in torch's own data."""
-    whole = [isinstance(one, ArrayInput) and one.whole for one in inputs]
+    whole = [isinstance(value, ArrayInput) and value.whole for value in inputs]
     if not any(whole):
         return network
 
@@ -258,18 +260,18 @@ def named_network(name: str, request: SourceRequest) -> Given:
     labels: tuple[str, ...] = ()
     if request.weights == "random":
         network = create(name, len(request.labels) or None if request.head == "keep" else None).eval()
-        notes, told = (RANDOM,), "random"
+        notes, result = (RANDOM,), "random"
     elif request.weights in ("pretrained", tag) or request.weights == name.partition(".")[2]:
         network = filled(name, downloaded_state(name, tag), f"{name}'s own weights", example)
-        labels, told = _categories(name, tag, network), tag or request.weights
+        labels, result = _categories(name, tag, network), tag or request.weights
     else:
         path = weights_file(request.weights)
-        network, told = filled(name, read_state(path, request.trust_code), path.name, example), path.name
+        network, result = filled(name, read_state(path, request.trust_code), path.name, example), path.name
     if not (request.mean or request.std) and known.mean is not None:
         request = replace(request, mean=known.mean, std=known.std or ())
         notes = (*notes, f"pictures reach it as {pixels_in_words(known.mean, known.std)}, by {known.by}")
     folded = reparameterised(network, name)
-    facts = {"architecture": name, "weights": told}
+    facts = {"architecture": name, "weights": result}
     return Given(
         folded,
         inputs,
@@ -329,6 +331,6 @@ def _categories(name: str, tag: str, network: nn.Module) -> tuple[str, ...]:
 def _distinct(labels: Sequence[str]) -> tuple[str, ...]:
     """Append a number to the second of two equal names (WordNet has some)."""
     return tuple(
-        label if label not in labels[:number] else f"{label} {labels[: number + 1].count(label)}"
-        for number, label in enumerate(labels)
+        label if label not in labels[:index] else f"{label} {labels[: index + 1].count(label)}"
+        for index, label in enumerate(labels)
     )

@@ -35,11 +35,11 @@ class Graph:
 
     def given(self, name: str) -> list[str]:
         """Return the inputs of the operator that writes ``name``."""
-        return [str(one.debugName()) for one in self.writers[name].inputs()]
+        return [str(value.debugName()) for value in self.writers[name].inputs()]
 
     def data(self, name: str) -> list[str]:
         """Return those inputs that depend on the network's inputs."""
-        return [one for one in self.given(name) if one in self.moving]
+        return [item for item in self.given(name) if item in self.moving]
 
     def rank(self, name: str) -> int | None:
         sizes = self.sizes(name)
@@ -49,7 +49,7 @@ class Graph:
         """Return the traced shape of ``name`` with a batch of one; None if torch does not know it."""
         if name not in self.writers:
             return None
-        values = {str(one.debugName()): one for one in self.writers[name].outputs()}
+        values = {str(output.debugName()): output for output in self.writers[name].outputs()}
         kind = values[name].type()
         return kind.sizes() if kind.kind() == "TensorType" else None
 
@@ -75,11 +75,11 @@ def graph_of(network: nn.Module, inputs: Sequence[Input]) -> Graph:
         batches = tuple(batch_of(given, example(given)) for given in inputs)
         traced = traced_on(network, batches)
     operators = traced.inlined_graph
-    _, *names = (str(one.debugName()) for one in operators.inputs())
-    (answer,) = (str(one.debugName()) for one in operators.outputs())
+    _, *names = (str(value.debugName()) for value in operators.inputs())
+    (answer,) = (str(item.debugName()) for item in operators.outputs())
     writers, moving = dict[str, Any](), set(names)
     for node in operators.nodes():
-        moves = operator(node) not in SHAPES_ONLY and any(str(one.debugName()) in moving for one in node.inputs())
+        moves = operator(node) not in SHAPES_ONLY and any(str(value.debugName()) in moving for value in node.inputs())
         for output in node.outputs():
             writers[str(output.debugName())] = node
             if moves:
@@ -111,9 +111,9 @@ def constant_of(graph: Graph, name: str) -> Any:
 def function_of(graph: Graph, start: str, name: str) -> Callable[[Tensor], Any]:
     """Return what the graph makes of a value of ``start``: that of ``name``, or None if it needs more that moves."""
     behind = {start}
-    for one in graph.writers:
-        if one in graph.moving and all(source in behind for source in graph.data(one)):
-            behind.add(one)
+    for writer in graph.writers:
+        if writer in graph.moving and all(source in behind for source in graph.data(writer)):
+            behind.add(writer)
     return lambda value: _computed(graph, name, _started(graph) | {start: value}, behind)
 
 
@@ -122,8 +122,8 @@ def _computed(graph: Graph, name: str, values: dict[str, Any], behind: Set[str] 
     waiting = [name]
     while waiting:
         wanted = waiting[-1]
-        missing = [one for one in graph.given(wanted) if one not in values] if wanted not in values else []
-        if any(one in graph.moving and one not in behind for one in missing):
+        missing = [item for item in graph.given(wanted) if item not in values] if wanted not in values else []
+        if any(item in graph.moving and item not in behind for item in missing):
             return None  # a length, read off a tensor that moves
         if missing:
             waiting += missing
@@ -181,13 +181,13 @@ def layer_name(graph: Graph, name: str, root: nn.Module, inside: nn.Module) -> s
 
 def _attributes(graph: Graph, name: str) -> list[str]:
     """Return the names of the weights that a constant is computed from."""
-    found, waiting = list[str](), [name]
+    result, waiting = list[str](), [name]
     while waiting:
         value = waiting.pop()
         node = graph.writers.get(value)
         if node is None or value in graph.moving:
             continue
         if str(node.kind()) == "prim::GetAttr":
-            found.append(str(node.s("name")))
+            result.append(str(node.s("name")))
         waiting += graph.given(value)
-    return found
+    return result

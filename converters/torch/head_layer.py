@@ -101,7 +101,7 @@ def _behind(graph: Graph, head: HeadLayer, step: str) -> HeadLayer | None:
     if affine.scale is not None and affine.offset is not None:
         shifted = head.bias.double() * affine.scale + affine.offset
         return replace(head, weight=(head.weight.double() * affine.scale).float(), bias=shifted.float())
-    constants = [constant_of(graph, one) for one in graph.given(step)[:2] if one not in graph.moving]
+    constants = [constant_of(graph, item) for item in graph.given(step)[:2] if item not in graph.moving]
     bias: Any = constants[0] if constants and kind == "add" else None
     if not isinstance(bias, Tensor) or bias.numel() != len(head.bias):
         return None
@@ -114,7 +114,7 @@ def _chosen(graph: Graph, head: HeadLayer, step: str) -> HeadLayer | None:
     before = graph.sizes(source)
     if before is None or graph.sizes(step) == before:
         return head
-    axis, start = (int(constant_of(graph, one)) for one in graph.given(step)[1:3])
+    axis, start = (int(constant_of(graph, item)) for item in graph.given(step)[1:3])
     channels = 1 if graph.kind(head.layer) in CONVOLUTIONS else len(before) - 1
     if axis % len(before) != channels or before[axis] != outputs:
         return replace(head, behind=(*head.behind, step))
@@ -129,7 +129,7 @@ def run_head(graph: Graph, head: HeadLayer, features: Tensor, weight: Tensor, bi
     """Return the outputs of ``head`` with other weights, [n, outputs]."""
     if graph.kind(head.layer) in CONVOLUTIONS:
         given = graph.given(head.layer)
-        stride, padding, dilation = (constant_of(graph, one) for one in given[3:6])
+        stride, padding, dilation = (constant_of(graph, item) for item in given[3:6])
         convolve: Any = (functional.conv1d, functional.conv2d, functional.conv3d)[weight.ndim - 3]
         answer: Tensor = convolve(features, weight, bias, stride, padding, dilation)
     else:
@@ -146,7 +146,7 @@ def _through(graph: Graph, steps: Sequence[str], values: Tensor) -> Tensor:
     """Apply the operators that write ``steps`` to ``values``, one after the other."""
     for step in steps:
         data, *others = graph.given(step)
-        known = {one: constant_of(graph, one) for one in others}
+        known = {other: constant_of(graph, other) for other in others}
         known[data] = values
         run_node(graph.writers[step], known)
         values = known[step]
@@ -180,8 +180,8 @@ def two_classes(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> nn
         return None
     nothing, order = torch.zeros_like(head.weight), (1, 0) if sign < 0 else (0, 1)
     rows = [(nothing, torch.zeros(1)), (head.weight, head.bias)]
-    weights, biases = zip(*(rows[number] for number in order), strict=True)
-    found: HeadLayer = head
+    weights, biases = zip(*(rows[index] for index in order), strict=True)
+    actual: HeadLayer = head
 
     class TwoClasses(nn.Module):
         weight: Tensor
@@ -193,16 +193,16 @@ def two_classes(graph: Graph, meaning: Meaning, batches: Sequence[Tensor]) -> nn
             self.register_buffer("bias", torch.cat(biases))
 
         def forward(self, *batches: Tensor) -> Tensor:
-            features = value_of(graph, batches, found.features)
-            return run_head(graph, found, features, self.weight, self.bias)
+            features = value_of(graph, batches, actual.features)
+            return run_head(graph, actual, features, self.weight, self.bias)
 
-    made = TwoClasses().eval()
+    result = TwoClasses().eval()
     with torch.no_grad():
-        logits, expected = made(*batches).double(), scores_of(graph, meaning, batches).double().reshape(-1)
+        logits, expected = result(*batches).double(), scores_of(graph, meaning, batches).double().reshape(-1)
     difference = (logits[:, 1] - logits[:, 0]) - sign * expected
     if logits.shape != (1, 2) or not bool((difference.abs() <= CLOSE * (1 + expected.abs())).all()):
         raise SourceError(
             "the source computes its single output with a layer that cannot be extended to two classes; make a new "
             "head: --head new --labels a,b"
         )
-    return made
+    return result

@@ -98,10 +98,10 @@ def check_answer(network: nn.Module, given: Input, classes: int) -> None:
             f"the network cannot take a {what} of shape {list(shape)} ({type(error).__name__}: "
             f"{first_line(error)}); change the recipe's [input] or the network"
         ) from error
-    found = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
-    if found != [1, classes]:
+    result = list(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    if result != [1, classes]:
         raise SourceError(
-            f"the network returns {found} for one {what}, expected logits of shape {[1, classes]}, one per label; "
+            f"the network returns {result} for one {what}, expected logits of shape {[1, classes]}, one per label; "
             "change the network or the recipe's labels"
         )
     kind = meaning_of(graph_of(network, (given,))).kind

@@ -102,11 +102,11 @@ class _Walk:
         if name not in self.known:
             self.depth += 1
             deep = self.depth > DEEPEST
-            found = Meaning("features", self.graph.kind(name)) if deep else self._at(name)
+            result = Meaning("features", self.graph.kind(name)) if deep else self._at(name)
             self.depth -= 1
             if deep:
-                return found
-            self.known[name] = found
+                return result
+            self.known[name] = result
         return self.known[name]
 
     def _at(self, name: str) -> Meaning:
@@ -179,7 +179,7 @@ class _Walk:
         (values,) = self.graph.data(name)[:1]
         parts = self.graph.data(values) if self.graph.kind(values) == "ListConstruct" else [values]
         inner = [self.at(part) for part in parts]
-        kinds = {one.kind for one in inner}
+        kinds = {item.kind for item in inner}
         if kinds == {"logits"}:
             return Meaning("logits", "cat", name, plain=False)
         if kinds == {"sigmoid"} and len(inner) == 2:
@@ -209,7 +209,7 @@ class _Walk:
         kind, given = self.graph.kind(name), self.graph.given(name)
         if kind == "relu6":
             return 0.0, 6.0
-        low, high = (number_of(self.graph, one) for one in (given[1:3] if len(given) > 2 else (given[1], given[1])))
+        low, high = (number_of(self.graph, item) for item in (given[1:3] if len(given) > 2 else (given[1], given[1])))
         match kind:
             case "clamp_min":
                 return low, None
@@ -294,22 +294,22 @@ class _Walk:
                 return None
         return None
 
-    def _same(self, one: str | None, other: str, depth: int = SHORT) -> bool:
+    def _same(self, item: str | None, other: str, depth: int = SHORT) -> bool:
         """Return whether both are the same value, or the same few operators applied to it twice."""
-        if one is None or one == other:
-            return one == other
+        if item is None or item == other:
+            return item == other
         graph = self.graph
-        if graph.kind(one) != graph.kind(other) or not graph.kind(one) or depth == 0:
+        if graph.kind(item) != graph.kind(other) or not graph.kind(item) or depth == 0:
             return False
-        given, others = graph.given(one), graph.given(other)
+        given, others = graph.given(item), graph.given(other)
         return len(given) == len(others) and all(
             first == second or self._equal(first, second, depth) for first, second in zip(given, others, strict=True)
         )
 
-    def _equal(self, one: str, other: str, depth: int) -> bool:
-        if one in self.graph.moving or other in self.graph.moving:
-            return self._same(one, other, depth - 1)
-        first, second = constant_of(self.graph, one), constant_of(self.graph, other)
+    def _equal(self, value: str, other: str, depth: int) -> bool:
+        if value in self.graph.moving or other in self.graph.moving:
+            return self._same(value, other, depth - 1)
+        first, second = constant_of(self.graph, value), constant_of(self.graph, other)
         if isinstance(first, Tensor) and isinstance(second, Tensor):
             return torch.equal(first, second)
         return type(first) is type(second) and bool(first == second)
@@ -322,8 +322,8 @@ class _Walk:
     def _arithmetic(self, name: str, data: Sequence[str]) -> Meaning:
         affine = affine_of(self.graph, name)
         if affine is None:
-            inner = [self.at(one) for one in data]
-            kinds = [one.kind for one in inner]
+            inner = [self.at(item) for item in data]
+            kinds = [item.kind for item in inner]
             if self.graph.kind(name) in ("mul", "multiply") and "sigmoid" in kinds and set(kinds) != {"sigmoid"}:
                 return inner[1 - kinds.index("sigmoid")]  # a gate, as in x * sigmoid(x)
             if set(kinds) <= {"softmax", "many softmaxes"}:

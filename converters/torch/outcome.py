@@ -245,12 +245,12 @@ def _looks(network: nn.Module, inputs: Sequence[Input]) -> Tensor:
     with torch.no_grad():
         for _ in range(LOOKS):
             rows = [
-                torch.randint(0, 2, one.shape, generator=chance, dtype=torch.int32)
-                if isinstance(one, ArrayInput) and one.whole
-                else torch.rand(example(one).shape, generator=chance)
-                for one in inputs
+                torch.randint(0, 2, value.shape, generator=chance, dtype=torch.int32)
+                if isinstance(value, ArrayInput) and value.whole
+                else torch.rand(example(value).shape, generator=chance)
+                for value in inputs
             ]
-            answers.append(network(*(batch_of(one, row) for one, row in zip(inputs, rows, strict=True))))
+            answers.append(network(*(batch_of(value, row) for value, row in zip(inputs, rows, strict=True))))
     return torch.cat(answers).double()
 
 

@@ -49,19 +49,19 @@ class _Watching(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = func(*args, **(kwargs or {}))
-        given = [one for one in tree_leaves((args, kwargs or {})) if isinstance(one, Tensor)]
-        found = [self.followed[id(one)] for one in given if id(one) in self.followed]
-        if not found:
+        given = [item for item in tree_leaves((args, kwargs or {})) if isinstance(item, Tensor)]
+        result = [self.followed[id(item)] for item in given if id(item) in self.followed]
+        if not result:
             return answer
         name = str(func.overloadpacket.__name__).removesuffix("_")
-        scales = name in SCALING and len(found) == 1
+        scales = name in SCALING and len(result) == 1
         if not scales and name not in PASSING:
-            self.reached += [_Reached(*one) for one in found]
+            self.reached += [_Reached(*item) for item in result]
             return answer
         outputs = answer[:1] if name.endswith(("batch_norm", "no_training")) else tree_leaves(answer)
         for output in outputs:
             if isinstance(output, Tensor):
-                self.followed[id(output)] = output, scales or any(scaled for _, scaled in found)
+                self.followed[id(output)] = output, scales or any(scaled for _, scaled in result)
         return answer
 
 
@@ -73,18 +73,18 @@ def as_it_takes_them(
     ``network`` takes a batch of each input, pictures [n, channels, height, width]. What the request says of its
     pictures itself stands as it is.
     """
-    pictures = [number for number, one in enumerate(inputs) if isinstance(one, ImageInput)]
+    pictures = [index for index, value in enumerate(inputs) if isinstance(value, ImageInput)]
     if request.mean or request.std or not pictures:
         return request, ()
-    if not all(_scales_bytes(network, inputs, number) for number in pictures):
+    if not all(_scales_bytes(network, inputs, picture) for picture in pictures):
         return request, ()
     return replace(request, mean=(0.0,), std=(1 / 255,)), (NOTE,)
 
 
-def _scales_bytes(network: nn.Module, inputs: Sequence[Input], number: int) -> bool:
+def _scales_bytes(network: nn.Module, inputs: Sequence[Input], index: int) -> bool:
     """Return whether black and white reach every operator scaled as only 0..255 makes sense."""
-    black, white = (list(_reached(network, inputs, number, fill)) for fill in (torch.zeros_like, torch.ones_like))
-    if not black or len(black) != len(white) or not all(one.scaled for one in black):
+    black, white = (list(_reached(network, inputs, index, fill)) for fill in (torch.zeros_like, torch.ones_like))
+    if not black or len(black) != len(white) or not all(item.scaled for item in black):
         return False
     return all(_means_bytes(dark.values, light.values) for dark, light in zip(black, white, strict=True))
 
@@ -101,11 +101,11 @@ def _means_bytes(black: Tensor, white: Tensor) -> bool:
 
 
 def _reached(
-    network: nn.Module, inputs: Sequence[Input], number: int, fill: Callable[[Tensor], Tensor]
+    network: nn.Module, inputs: Sequence[Input], index: int, fill: Callable[[Tensor], Tensor]
 ) -> Iterator[_Reached]:
-    batches = [example(one) if isinstance(one, ImageInput) else example(one)[None] for one in inputs]
-    batches[number] = fill(batches[number])
-    watching = _Watching(batches[number])
+    batches = [example(value) if isinstance(value, ImageInput) else example(value)[None] for value in inputs]
+    batches[index] = fill(batches[index])
+    watching = _Watching(batches[index])
     try:
         with torch.no_grad(), watching:
             network(*batches)

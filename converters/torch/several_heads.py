@@ -101,8 +101,8 @@ def recombined(graph: Graph, scores: str) -> SeveralHeads | None:
     return SeveralHeads((term.features,), (factors @ term.weight).float(), (factors @ term.bias + offset).float(), 1)
 
 
-def _close(found: Tensor, expected: Tensor, size: float) -> bool:
-    return bool((found - expected).abs().max() <= LINEAR * (size + found.abs().max()))  # NaN is not
+def _close(result: Tensor, expected: Tensor, size: float) -> bool:
+    return bool((result - expected).abs().max() <= LINEAR * (size + result.abs().max()))  # NaN is not
 
 
 def _on_vector(graph: Graph, name: str) -> Term | None:
@@ -135,16 +135,16 @@ def embeddings(graph: Graph, name: str, outputs: int) -> tuple[str, ...]:
 
     A part that comes from no layer with as many ``outputs`` is taken as it is. Each is a vector, [1, features].
     """
-    found = dict.fromkeys(_read(graph, name, outputs, DEEPEST))
-    return tuple(found) if found and all(graph.rank(one) == 2 for one in found) else ()
+    result = dict.fromkeys(_read(graph, name, outputs, DEEPEST))
+    return tuple(result) if result and all(graph.rank(item) == 2 for item in result) else ()
 
 
 def _read(graph: Graph, name: str, outputs: int, depth: int) -> list[str]:
     kind, data = graph.kind(name), graph.data(name) if graph.kind(name) else []
     if kind in MIXING and len(data) > 1:
-        return [part for one in data for part in _read(graph, one, outputs, depth - 1)] if depth else []
+        return [part for item in data for part in _read(graph, item, outputs, depth - 1)] if depth else []
     if kind in ("mean", "sum") and _listed(graph, data[0]):
-        return [part for one in _listed(graph, data[0]) for part in _read(graph, one, outputs, depth - 1)]
+        return [part for item in _listed(graph, data[0]) for part in _read(graph, item, outputs, depth - 1)]
     below = name
     while len(graph.data(below) if graph.kind(below) else []) == 1 and graph.kind(below) in STEPS:
         below = graph.data(below)[0]
@@ -156,7 +156,7 @@ def _read(graph: Graph, name: str, outputs: int, depth: int) -> list[str]:
 
 def of_two_classes(heads: SeveralHeads, sign: int) -> SeveralHeads:
     """``heads`` of one number z with two: sigmoid(sign * z) is the second of softmax([0, sign * z])."""
-    weight, bias = (torch.cat([torch.zeros_like(one), sign * one]) for one in (heads.weight, heads.bias))
+    weight, bias = (torch.cat([torch.zeros_like(item), sign * item]) for item in (heads.weight, heads.bias))
     return replace(heads, weight=weight, bias=bias)
 
 
@@ -227,7 +227,7 @@ def _below_dropout(graph: Graph, name: str) -> str:
 
 def _without_normalization(graph: Graph, term: Term) -> Term:
     source, *given = graph.given(term.features)
-    scale, shift, mean, variance, training = (constant_of(graph, one) for one in given[:5])
+    scale, shift, mean, variance, training = (constant_of(graph, item) for item in given[:5])
     eps = number_of(graph, given[6])
     if training or eps is None or not isinstance(mean, Tensor) or not isinstance(variance, Tensor):
         return term
@@ -264,21 +264,21 @@ def _over_a_list(graph: Graph, name: str, kind: str, depth: int) -> list[Term] |
     """A mean or sum over the axis along which values were stacked."""
     stacked, over = graph.data(name)[0], constant_of(graph, graph.given(name)[1])
     axis, rank = constant_of(graph, graph.given(stacked)[1]), graph.rank(stacked)
-    if rank is None or not isinstance(over, list) or [one % rank for one in over] != [axis % rank]:
+    if rank is None or not isinstance(over, list) or [item % rank for item in over] != [axis % rank]:
         return None
     parts = _listed(graph, stacked)
-    found = list[Term]()
+    result = list[Term]()
     for part in parts:
         terms = _terms(graph, part, depth - 1)
         if terms is None:
             return None
-        found += terms
-    return [term.scaled(1 / len(parts) if kind == "mean" else 1) for term in found]
+        result += terms
+    return [term.scaled(1 / len(parts) if kind == "mean" else 1) for term in result]
 
 
 def _by_constants(graph: Graph, name: str, kind: str, inner: list[Term]) -> list[Term] | None:
     """A scale or a shift of its own for each output."""
-    constants = [constant_of(graph, one) for one in graph.given(name)[:2] if one not in graph.moving]
+    constants = [constant_of(graph, item) for item in graph.given(name)[:2] if item not in graph.moving]
     constant = constants[0] if len(constants) == 1 else None
     if not isinstance(constant, Tensor) or constant.numel() != len(inner[0].bias):
         return None

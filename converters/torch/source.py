@@ -56,8 +56,8 @@ class TorchSource(BaseModel):
     @model_validator(mode="after")
     def one_origin(self) -> Self:
         if (self.factory is None) == (self.architecture is None):
-            found = "neither" if self.factory is None else "both"
-            raise ValueError(f"has {found} of factory and architecture, expected one of them")
+            result = "neither" if self.factory is None else "both"
+            raise ValueError(f"has {result} of factory and architecture, expected one of them")
         return self
 
 

@@ -166,9 +166,9 @@ def _train_extractor(network: nn.Module, request: ConversionRequest, settings: T
     train, validation = (_by_kind(part, kinds, turns) for part in (request.train, request.validation))
     validation = _turned_evenly(validation, turns)
     replace_module(network, name, nn.Linear(head.in_features, len(kinds) * turns))
-    told = staged(request.on_progress, "train")
+    result = staged(request.on_progress, "train")
     vary = _vary(request, settings, turns)
-    history = fit(network, train, validation, settings, vary, request.seed, told, request.checkpoint)
+    history = fit(network, train, validation, settings, vary, request.seed, result, request.checkpoint)
     network.requires_grad_(False)
     replace_module(network, name, nn.Linear(head.in_features, head.out_features))
     return history

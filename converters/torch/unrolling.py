@@ -70,7 +70,7 @@ def unrolled(script: Any) -> nn.Module:
         raise SourceError(
             f"the TorchScript module cannot be frozen ({first_line(error)}); save it in evaluation mode"
         ) from error
-    _, *names = [str(one.debugName()) for one in graph.inputs()]
+    _, *names = [str(value.debugName()) for value in graph.inputs()]
 
     class Module(nn.Module):
         def __init__(self) -> None:
@@ -89,7 +89,7 @@ def unrolled(script: Any) -> nn.Module:
 def _run(block: Any, values: Values) -> list[Any]:
     for node in block.nodes():
         run_node(node, values)
-    return [values[str(one.debugName())] for one in block.outputs()]
+    return [values[str(output.debugName())] for output in block.outputs()]
 
 
 def run_node(node: Any, values: Values) -> None:
@@ -103,7 +103,7 @@ def _results(node: Any, values: Values) -> Sequence[Any]:
     kind = str(node.kind())
     if kind == "prim::Constant":
         return [node.output().toIValue()]
-    given = [values[str(one.debugName())] for one in node.inputs()]
+    given = [values[str(item.debugName())] for item in node.inputs()]
     match kind:
         case "prim::GetAttr":
             value = getattr(given[0], node.s("name"))
@@ -126,12 +126,12 @@ def _results(node: Any, values: Values) -> Sequence[Any]:
 def _loop(node: Any, given: Sequence[Any], values: Values) -> Sequence[Any]:
     most, going, *carried = given
     (body,) = node.blocks()
-    number, *names = [str(one.debugName()) for one in body.inputs()]
+    index, *names = [str(value.debugName()) for value in body.inputs()]
     turn = 0
     while turn < most and bool(going):
         if turn == MOST_TURNS:
             raise ValueError(f"a loop with more than {MOST_TURNS} iterations")
-        values[number] = turn
+        values[index] = turn
         values.update(zip(names, carried, strict=True))
         going, *carried = _run(body, values)
         turn += 1

@@ -159,12 +159,12 @@ def load_state(network: nn.Module, state: State, name: str, classes: int = 0) ->
         if key not in state:
             if key.endswith("num_batches_tracked"):  # counts training steps; older files lack it
                 continue
-            found = ", ".join(
+            actual = ", ".join(
                 f"{shortened(one, MAX_QUOTED)!r} {list(value.shape)}" for one, value in islice(state.items(), 3)
             )
             raise SourceError(
                 f"{name}: has no tensor {key!r} of shape {list(wanted.shape)}, which the network needs; "
-                f"its {len(state)} tensors begin with {found}; use weights of this architecture"
+                f"its {len(state)} tensors begin with {actual}; use weights of this architecture"
             )
         if state[key].shape != wanted.shape:
             shape, expected = list(state[key].shape), list(wanted.shape)

@@ -47,9 +47,9 @@ class Folder:
 def read_folder(source: Any, trusted: bool) -> Folder:
     """Return the settings in the folder ``source``; SourceError for an unknown type or code that is not ``trusted``."""
     if not isinstance(source, Path) or not source.is_dir():
-        found = source if isinstance(source, Path) else type(source).__name__
+        result = source if isinstance(source, Path) else type(source).__name__
         raise SourceError(
-            f"{found}: is not a folder, expected one with config.json and model.safetensors; save the model with "
+            f"{result}: is not a folder, expected one with config.json and model.safetensors; save the model with "
             "save_pretrained"
         )
     config = _read_json(source / "config.json")
@@ -96,19 +96,19 @@ def _read_json(path: Path) -> Mapping[str, Any] | None:
     if path.stat().st_size > MOST_BYTES:
         raise SourceError(f"{path}: is larger than {MOST_BYTES} bytes, expected a short settings file; save it again")
     try:
-        found = json.loads(path.read_bytes())
+        result = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: is not valid JSON; save the model again with save_pretrained") from error
-    if not isinstance(found, dict):
-        raise SourceError(f"{path}: contains a {type(found).__name__}, expected named settings; save the model again")
-    return found
+    if not isinstance(result, dict):
+        raise SourceError(f"{path}: contains a {type(result).__name__}, expected named settings; save the model again")
+    return result
 
 
 def _labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the labels of id2label in order; two generic ones if it is missing, as in transformers."""
     named = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
-    if isinstance(named, dict) and set(named) == {str(number) for number in range(len(named))}:
-        labels = tuple(str(named[str(number)]) for number in range(len(named)))
+    if isinstance(named, dict) and set(named) == {str(index) for index in range(len(named))}:
+        labels = tuple(str(named[str(index)]) for index in range(len(named)))
         if len(set(labels)) == len(labels):
             return labels
     raise SourceError(f"{path}/config.json: id2label does not name every output once, starting at 0; correct it")

@@ -76,7 +76,7 @@ def _picture(folder: Folder, request: SourceRequest) -> ReadInputs:
 
 def _size(folder: Folder) -> tuple[int, int]:
     size = folder.config.get("image_size", 224)
-    if isinstance(size, list) and len(size) == 2 and all(isinstance(one, int) and one > 0 for one in size):
+    if isinstance(size, list) and len(size) == 2 and all(isinstance(item, int) and item > 0 for item in size):
         return size[1], size[0]
     side = folder.number("image_size", 224)
     return side, side
@@ -98,7 +98,7 @@ def _normalisation(folder: Folder, channels: int) -> tuple[tuple[float, ...], tu
         raise SourceError(
             f"{folder.path}/preprocessor_config.json: image_mean or image_std is not one number per channel; correct it"
         )
-    return tuple(one / factor for one in mean), tuple(one / factor for one in std)
+    return tuple(item / factor for item in mean), tuple(item / factor for item in std)
 
 
 def _number(settings: Mapping[str, Any], name: str, default: float) -> float:
@@ -107,26 +107,26 @@ def _number(settings: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def _all_numbers(values: Any, count: int) -> bool:
-    return isinstance(values, list) and len(values) == count and all(isinstance(one, int | float) for one in values)
+    return isinstance(values, list) and len(values) == count and all(isinstance(value, int | float) for value in values)
 
 
 def _text(folder: Folder, request: SourceRequest) -> ReadInputs:
     """Return token ids, and a mask that is 1 for tokens and 0 after the text."""
     given = request.inputs or (ArrayInput("input_ids", (TOKENS,), whole=True),)
     longest, words = folder.number("max_position_embeddings", 512), folder.number("vocab_size", 30522)
-    lengths = [one.shape for one in given if isinstance(one, ArrayInput) and len(one.shape) == 1]
+    lengths = [item.shape for item in given if isinstance(item, ArrayInput) and len(item.shape) == 1]
     if len(lengths) < len(given) or len(set(lengths)) > 1 or lengths[0][0] > longest:
         raise SourceError(
             f"input {given[-1].name!r}: does not fit a text, expected at most {longest} token ids and a mask of the "
             f"same length; pass --input {given[-1].name}:{min(TOKENS, longest)}:tokens"
         )
     length = lengths[0][0]
-    names = [one.name for one in given]
+    names = [item.name for item in given]
     ids = ArrayInput(names[0], (length,), whole=True)
     mask = ArrayInput(names[1] if len(names) > 1 else "attention_mask", (length,), whole=True)
     chance, rows = np.random.default_rng(request.seed), list[Row]()
-    for number in range(ROWS):
-        tokens = max(1, length - number * length // ROWS)
+    for index in range(ROWS):
+        tokens = max(1, length - index * length // ROWS)
         here = (np.arange(length) < tokens).astype(np.int32)
         rows.append({ids.name: (chance.integers(0, words, length) * here).astype(np.int32), mask.name: here})
     return ReadInputs((ids, mask), request, tuple(rows))

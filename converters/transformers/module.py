@@ -90,7 +90,7 @@ def _load(folder: Folder) -> Any:
     import transformers
 
     try:
-        model, told = getattr(transformers, TASKS[folder.kind]).from_pretrained(
+        model, result = getattr(transformers, TASKS[folder.kind]).from_pretrained(
             folder.path,
             local_files_only=True,
             use_safetensors=True,
@@ -103,7 +103,7 @@ def _load(folder: Folder) -> Any:
             f"{folder.path}: transformers cannot load it ({type(error).__name__}: {first_line(error)}); "
             "save the classifier again with save_pretrained"
         ) from error
-    wrong = sorted(told["missing_keys"]) or sorted(map(str, told["mismatched_keys"]))
+    wrong = sorted(result["missing_keys"]) or sorted(map(str, result["mismatched_keys"]))
     if wrong:
         raise SourceError(
             f"{folder.path}: the weights {wrong[0]!r} of the classifier are not in the file; "

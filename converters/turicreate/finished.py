@@ -79,7 +79,7 @@ def rows_by_chance(model: Model, seed: int) -> tuple[Row, ...]:
     """
     chance = np.random.default_rng(seed)
     inputs = model.description.input
-    return tuple({str(one.name): _value(one, model, chance) for one in inputs} for _ in range(ROWS))
+    return tuple({str(value.name): _value(value, model, chance) for value in inputs} for _ in range(ROWS))
 
 
 def _value(feature: FeatureDescription, model: Model, chance: np.random.Generator) -> Any:
@@ -100,7 +100,7 @@ def _value(feature: FeatureDescription, model: Model, chance: np.random.Generato
 def _known_values(model: Model, feature: str) -> list[str]:
     """Return the words of the encoder or vectorizer that reads ``feature``."""
     for member in pipeline_of(model).models if is_pipeline(model) else ():
-        if feature in [str(one.name) for one in member.description.input]:
+        if feature in [str(item.name) for item in member.description.input]:
             for found in (member.oneHotEncoder.stringCategories, member.dictVectorizer.stringToIndex):
                 if found.vector:
                     return [str(word) for word in found.vector]
@@ -110,12 +110,12 @@ def _known_values(model: Model, feature: str) -> list[str]:
 def columns_of(rows: Sequence[Row], folder: Path) -> dict[str, Any]:
     """Prepare columns for ``python38/frames.py``: pictures go into files in ``folder``."""
     columns: dict[str, Any] = {}
-    for number, name in enumerate(rows[0]):
+    for index, name in enumerate(rows[0]):
         values = [row[name] for row in rows]
         first = np.asarray(values[0])
         if first.dtype == np.uint8 and first.ndim >= 2:
             pixels = np.stack([np.asarray(value).reshape(*first.shape[:2], -1) for value in values])
-            path = folder / f"pictures{number}.npy"
+            path = folder / f"pictures{index}.npy"
             np.save(path, pixels, allow_pickle=False)
             columns[name] = {"pictures": str(path)}
         else:
@@ -153,12 +153,12 @@ def finished(request: SourceRequest) -> ConvertedSource:
 
 
 def _remembering(folder: Path, request: SourceRequest) -> ConvertedSource:
-    found = neighbors_of(folder, request.labels)
-    rows = untied(found, rows_by_chance(found.model, request.seed))
-    options = {"classes": found.classes, "neighbors": NEIGHBORS}
+    result = neighbors_of(folder, request.labels)
+    rows = untied(result, rows_by_chance(result.model, request.seed))
+    options = {"classes": result.classes, "neighbors": NEIGHBORS}
     return ConvertedSource(
-        model=found.model,
-        labels=found.labels,
+        model=result.model,
+        labels=result.labels,
         answers=(lambda rows: answers(folder, rows, options)) if rows else None,
         reference=f"Turi Create's predict_topk with {NEIGHBORS} neighbours",
         tolerance=TOLERANCE,

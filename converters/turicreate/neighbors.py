@@ -59,12 +59,12 @@ def _parts(segment: bytes) -> Iterator[Float64Array]:
     columns, blocks = struct.unpack_from("<2Q", footer)
     if columns != 1 or len(footer) != 2 * WORD + blocks * BLOCK.size:
         raise ValueError("the footer has the wrong length")
-    for number in range(blocks):
-        start, stored, size, parts, flags, _ = BLOCK.unpack_from(footer, 2 * WORD + number * BLOCK.size)
+    for index in range(blocks):
+        start, stored, size, parts, flags, _ = BLOCK.unpack_from(footer, 2 * WORD + index * BLOCK.size)
         content = segment[start : start + stored]
         longest = MOST_TIMES * stored if flags == COMPRESSED else stored
         if len(content) != stored or flags > COMPRESSED or not stored <= size <= longest:
-            raise ValueError(f"block {number} has the wrong type")
+            raise ValueError(f"block {index} has the wrong type")
         yield from _doubles(decompressed(content, size) if flags else content, parts)
 
 
@@ -125,41 +125,41 @@ def neighbors_of(folder: Path, names: tuple[str, ...]) -> Remembered:
     with TemporaryDirectory() as private:
         path = Path(private) / "values.npy"
         np.save(path, values, allow_pickle=False)
-        told = ask("neighbors", {"model": str(folder), "values": str(path)}, f"{folder}: reading its rows", REMEDY)
-    columns = _columns(folder, told)
-    classes = tuple(sorted(set(told["labels"])))
+        answer = ask("neighbors", {"model": str(folder), "values": str(path)}, f"{folder}: reading its rows", REMEDY)
+    columns = _columns(folder, answer)
+    classes = tuple(sorted(set(answer["labels"])))
     labels = names or classes
     if len(labels) != len(classes):
         raise SourceError(f"labels: found {len(labels)} for a model with {len(classes)} classes; give one per class")
-    given = [labels[classes.index(label)] for label in told["labels"]]
+    given = [labels[classes.index(label)] for label in answer["labels"]]
     samples = values.reshape(len(given), -1)
     return Remembered(_model(samples, given, columns, labels), labels, classes, samples, columns)
 
 
-def untied(found: Remembered, rows: Sequence[Row]) -> tuple[Row, ...]:
+def untied(result: Remembered, rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return the ``rows`` that are not equally near to a sample that votes and to one that does not.
 
     Which of equally near samples vote depends on the implementation.
     """
     kept = []
-    for row in rows if len(found.samples) > NEIGHBORS else ():
-        values = np.concatenate([np.atleast_1d(np.asarray(row[name], np.float64)) for name, _ in found.columns])
-        distances = np.sort(np.linalg.norm(found.samples - values, axis=1))
+    for row in rows if len(result.samples) > NEIGHBORS else ():
+        values = np.concatenate([np.atleast_1d(np.asarray(row[name], np.float64)) for name, _ in result.columns])
+        distances = np.sort(np.linalg.norm(result.samples - values, axis=1))
         if distances[NEIGHBORS] - distances[NEIGHBORS - 1] > TIE * distances[NEIGHBORS]:
             kept.append(row)
-    return tuple(kept) if len(found.samples) > NEIGHBORS else tuple(rows)
+    return tuple(kept) if len(result.samples) > NEIGHBORS else tuple(rows)
 
 
-def _columns(folder: Path, told: Any) -> Columns:
-    kinds = [kind for _, kind, _ in told["distance"]]
+def _columns(folder: Path, result: Any) -> Columns:
+    kinds = [kind for _, kind, _ in result["distance"]]
     if len(kinds) != 1 or kinds[0] not in DISTANCES:
         raise SourceError(
             f"{folder}: measures by {' and '.join(kinds)}, but Core ML has only the Euclidean distance; train it "
             "with distance='euclidean'"
         )
-    if told["columns"] is None:
+    if result["columns"] is None:
         raise SourceError(f"{folder}: stores text or dictionaries, expected numbers and arrays; train it on these")
-    return [(str(name), length) for name, length in told["columns"]]
+    return [(str(name), length) for name, length in result["columns"]]
 
 
 def _model(rows: Float64Array, given: Sequence[Any], columns: Columns, labels: Labels) -> Model:
@@ -167,8 +167,8 @@ def _model(rows: Float64Array, given: Sequence[Any], columns: Columns, labels: L
     if len(columns) == 1 and columns[0][1] is not None:
         return nearest_neighbors(rows, given, names[0], NEIGHBORS)
     embedding = free_name(EMBEDDING, names)
-    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
-    pipeline = made.pipelineClassifier.pipeline
+    result = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION, isUpdatable=True)
+    pipeline = result.pipelineClassifier.pipeline
     front = pipeline.models.add(specificationVersion=1)
     for name, length in columns:
         front.featureVectorizer.inputList.add(inputColumn=name, inputDimensions=length or 1)
@@ -183,9 +183,9 @@ def _model(rows: Float64Array, given: Sequence[Any], columns: Columns, labels: L
     back.description.trainingInput[0].CopyFrom(front.description.output[0])
     pipeline.models.append(back)
     pipeline.names.extend(["features", "nearestNeighbors"])
-    made.description.input.extend(front.description.input)
-    answer_features(made, labels)
-    return made
+    result.description.input.extend(front.description.input)
+    answer_features(result, labels)
+    return result
 
 
 def _double_array(feature: Any, length: int) -> None:

@@ -67,38 +67,38 @@ def network_of(exported: Model, given: Input) -> Model:
     weights = np.array([list(row.value) for row in linear.weights])
     offsets = np.array(list(linear.offset))
     classes, size = len(weights) + 1, weights.shape[1]
-    made = _pixels(given) if isinstance(given, ImageInput) else _numbers(given.name, given.shape, size)
-    network = made.neuralNetwork
+    result = _pixels(given) if isinstance(given, ImageInput) else _numbers(given.name, given.shape, size)
+    network = result.neuralNetwork
     head = network.layers.add(name="fc", input=["flat"], output=["scores"]).innerProduct
     head.inputChannels, head.outputChannels, head.hasBias = size, classes, True
     head.weights.MergeFromString(packed(np.vstack([np.zeros(size), weights])))
     head.bias.MergeFromString(packed(np.concatenate([[0.0], offsets])))
     network.layers.add(name="probabilities", input=["scores"], output=["probabilities"]).softmax.SetInParent()
-    describe_floats(made.description.output.add(name="probabilities"), 1, classes, 1, 1)
-    return made
+    describe_floats(result.description.output.add(name="probabilities"), 1, classes, 1, 1)
+    return result
 
 
 def _pixels(image: ImageInput) -> Model:
-    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
-    picture = made.description.input.add(name=image.name).type.imageType
+    result = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
+    picture = result.description.input.add(name=image.name).type.imageType
     picture.width, picture.height = image.width, image.height
     spaces = FeatureTypes_pb2.ImageFeatureType.ColorSpace
     picture.colorSpace = spaces.Value("RGB" if image.color == "rgb" else "GRAYSCALE")
-    network = made.neuralNetwork
+    network = result.neuralNetwork
     network.preprocessing.add(featureName=image.name).scaler.channelScale = 1 / 255
     flat = network.layers.add(name="flat", input=[image.name], output=["flat"])
     flat.flatten.mode = flat.flatten.CHANNEL_FIRST
-    return made
+    return result
 
 
 def _numbers(name: str, shape: tuple[int, ...], size: int) -> Model:
-    made = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
-    describe_floats(made.description.input.add(name=name), *shape)
-    network = made.neuralNetwork
+    result = Model_pb2.Model(specificationVersion=SPECIFICATION_VERSION)
+    describe_floats(result.description.input.add(name=name), *shape)
+    network = result.neuralNetwork
     network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
     flat = network.layers.add(name="flat", input=[name], output=["flat"])
     flat.reshapeStatic.targetShape.extend([1, size, 1, 1])
-    return made
+    return result
 
 
 REMEDY = "change [source] or the pictures"
@@ -116,12 +116,12 @@ def trained(request: ConversionRequest) -> Converted:
     request.on_progress("train", 0.0, f"Turi Create trains a {source.train.replace('_', ' ')}")
     with TemporaryDirectory() as private:
         folder = Path(private)
-        told = ask("train", _asked(source, request, folder), "source: training", REMEDY, seconds=source.seconds)
+        answer = ask("train", _asked(source, request, folder), "source: training", REMEDY, seconds=source.seconds)
         model = read_model(folder / "trained.mlmodel")
     if source.train == "logistic_classifier":
         model = network_of(model, request.input)
-    answers = np.array(told["probabilities"], np.float64).reshape(len(request.test), len(request.labels))
-    return Converted(model, answers, (), _facts(source, request, told))
+    answers = np.array(answer["probabilities"], np.float64).reshape(len(request.test), len(request.labels))
+    return Converted(model, answers, (), _facts(source, request, answer))
 
 
 def _expect_input(source: TuriSource, request: ConversionRequest) -> None:
@@ -130,9 +130,9 @@ def _expect_input(source: TuriSource, request: ConversionRequest) -> None:
         return
     expected = DRAWING if source.train == "drawing_classifier" else PHOTO[source.network]
     given = request.input
-    found = (given.width, given.height, given.color) if isinstance(given, ImageInput) else None
-    if found != expected:
-        words = "an array" if found is None else f"{found[0]}x{found[1]} {found[2]}"
+    actual = (given.width, given.height, given.color) if isinstance(given, ImageInput) else None
+    if actual != expected:
+        words = "an array" if actual is None else f"{actual[0]}x{actual[1]} {actual[2]}"
         raise SourceError(
             f"input: is {words}, but Turi Create's {source.train} takes {expected[0]}x{expected[1]} {expected[2]}; "
             "write this into [input]"
@@ -149,7 +149,7 @@ def _asked(source: TuriSource, request: ConversionRequest, folder: Path) -> dict
         "pictures": str(folder / "pictures.npy"),
         "test": str(folder / "test.npy"),
         # Turi Create sorts the classes: these names come out in the recipe's order.
-        "labels": [f"{number:0{digits}}" for number in request.train.labels],
+        "labels": [f"{label:0{digits}}" for label in request.train.labels],
         "to": str(folder / "trained.mlmodel"),
         "options": _options(source, request.input, request.seed),
     }
@@ -182,11 +182,11 @@ def _options(source: TuriSource, given: Input, seed: int) -> dict[str, Any]:
     return options
 
 
-def _facts(source: TuriSource, request: ConversionRequest, told: Any) -> dict[str, Any]:
+def _facts(source: TuriSource, request: ConversionRequest, result: Any) -> dict[str, Any]:
     return {
         "architecture": f"Turi Create's {source.train.replace('_', ' ')}"
         + (f" on {source.network}" if source.train == "image_classifier" else ""),
         "trained": f"by Turi Create, at most {source.iterations} iterations on {len(request.train)} rows",
-        "training accuracy": round(float(told["accuracy"]), 4),
+        "training accuracy": round(float(result["accuracy"]), 4),
         "turicreate": "6.4.1",
     }

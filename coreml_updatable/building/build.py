@@ -193,11 +193,11 @@ def _siblings(request: BuildRequest, network: Model, dataset: Dataset) -> str:
         {recipe.input.name: dataset.train.values[row], recipe.outputs.label: recipe.labels[dataset.train.labels[row]]}
         for row in some
     ]
-    made = make_siblings(network, request.target / "siblings", recipe.siblings, rows)
+    result = make_siblings(network, request.target / "siblings", recipe.siblings, rows)
     return "; ".join(
-        f"{one.engine}: weights within {one.agreement.weights:.0e} of the largest change after "
-        f"{one.agreement.steps} steps"
-        for one in made
+        f"{item.engine}: weights within {item.agreement.weights:.0e} of the largest change after "
+        f"{item.agreement.steps} steps"
+        for item in result
     )
 
 
@@ -207,8 +207,8 @@ PROVED, PROVED_AGAIN = 24, 6  # rows of a large network
 
 def _sharpened(converted: Converted, scale: float) -> Converted:
     """What the source answers, of a head that is scaled when it is marked."""
-    found = converted.test_probabilities, converted.judged, converted.judged_on_half
-    whole, judged, half = (None if one is None else sharpened(one, scale) for one in found)
+    result = converted.test_probabilities, converted.judged, converted.judged_on_half
+    whole, judged, half = (None if item is None else sharpened(item, scale) for item in result)
     assert whole is not None
     return replace(converted, test_probabilities=whole, judged=judged, judged_on_half=half)
 
@@ -268,14 +268,14 @@ def golden_vectors(
         candidates = _generated(recipe, CANDIDATES, 2)
         learned = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learned), 1), learned, strict=True)]
         rows = _generated(recipe, len(rows), 0)
-    made: dict[str, bytes] = {}
+    result: dict[str, bytes] = {}
     for file, model in models.items():
-        if not (model.isUpdatable and recipe.input.name in {str(one.name) for one in model.description.input}):
+        if not (model.isUpdatable and recipe.input.name in {str(item.name) for item in model.description.input}):
             continue
         names = recipe.input.name, recipe.outputs.label
         vectors, files = record(model, file, *names, rows, learned, candidates, replayed, pictures)
-        made |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
-    return made
+        result |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
+    return result
 
 
 def _generated(recipe: Recipe, count: int, seed: int) -> list[UInt8Array | Float32Array]:
@@ -283,13 +283,13 @@ def _generated(recipe: Recipe, count: int, seed: int) -> list[UInt8Array | Float
     random, given = np.random.default_rng(seed), recipe.row_input()
     if not isinstance(given, ImageInput):
         return [random.normal(size=given.shape).astype(np.float32) for _ in range(count)]
-    made: list[UInt8Array | Float32Array] = []
+    result: list[UInt8Array | Float32Array] = []
     for _ in range(count):
         spots = random.integers(0, 256, (SPOTS, SPOTS, 3), dtype=np.uint8)
         picture = Image.fromarray(spots).resize((given.width, given.height), Image.Resampling.BICUBIC)
         pixels = np.asarray(picture.convert("RGB" if given.channels == 3 else "L"), np.uint8)
-        made.append(pixels.reshape(given.height, given.width, given.channels))
-    return made
+        result.append(pixels.reshape(given.height, given.width, given.channels))
+    return result
 
 
 def _some(values: UInt8Array | Float32Array, wanted: int) -> list[UInt8Array | Float32Array]:

@@ -32,11 +32,11 @@ def remembered(folder: Path, stage: str, key: str, make: Callable[[], Arrays]) -
     if kept is not None:
         return kept
     started = time.perf_counter()
-    made = {**make(), SECONDS: np.array(time.perf_counter() - started)}
+    result = {**make(), SECONDS: np.array(time.perf_counter() - started)}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, key=np.array(key), **made)
+    np.savez(buffer, allow_pickle=False, key=np.array(key), **result)
     write_atomically(path, buffer.getvalue())
-    return made
+    return result
 
 
 def is_remembered(folder: Path, stage: str, key: str) -> bool:
@@ -119,8 +119,8 @@ def _code_files(folder: Path) -> list[Path]:
 def _converter_folders() -> list[Path]:
     from importlib.util import find_spec
 
-    found = find_spec("coreml_updatable.converters")
-    return [Path(place) for place in (found.submodule_search_locations or ())] if found is not None else []
+    result = find_spec("coreml_updatable.converters")
+    return [Path(place) for place in (result.submodule_search_locations or ())] if result is not None else []
 
 
 def version_of(name: str) -> str | None:

@@ -49,19 +49,19 @@ def compare_owner(
     owner, started = recipe.personalization, time.perf_counter()
     assert owner is not None
     labs = []
-    for number, part in enumerate(parts):
+    for index, part in enumerate(parts):
         paired = paired_rows(recipe, part.data.train)
-        stored = replayed[number] if replayed else NOTHING
+        stored = replayed[index] if replayed else NOTHING
         lab = laboratory(recipe, part, part.models, seeds=owner.seeds, paired=paired, reference=stored)
         labs.append(_replaying(lab) if replayed else lab)
-        told(0.9 * (number + 1) / len(parts), f"{number + 1} of {len(parts)} pairs of models")
+        told(0.9 * (index + 1) / len(parts), f"{index + 1} of {len(parts)} pairs of models")
     lab = _joined(labs)
     models = [load(message) for _, message in parts[0].models]
     costs = dict(_costs(labs[0], models, [load(whole.network), load(whole.knn)], rows[:TIMED]))
     prepared = Prepared(lab, (), costs, seconds=time.perf_counter() - started)
-    found = run(prepared, _settings(lab), told)
+    result = run(prepared, _settings(lab), told)
     new_label = None if owner.new_label is None else _new_label(owner.new_label, lab, models, prepared)
-    return found, new_label, tuple(_shown(lab, entrant) for entrant in lab.entrants)
+    return result, new_label, tuple(_shown(lab, entrant) for entrant in lab.entrants)
 
 
 def _replaying(lab: Lab) -> Lab:
@@ -88,13 +88,13 @@ def _joined(labs: Sequence[Lab]) -> Lab:
 def _costs(
     lab: Lab, models: Sequence[RunnableModel], whole: Sequence[RunnableModel], rows: Sequence[Row]
 ) -> Iterator[tuple[str, Cost]]:
-    for number, (one, model, file) in enumerate(zip(lab.contenders, models, whole, strict=True)):
-        alone = replace(lab, contenders=(one,), frozen=(lab.frozen[number],))
+    for index, (contender, model, file) in enumerate(zip(lab.contenders, models, whole, strict=True)):
+        alone = replace(lab, contenders=(contender,), frozen=(lab.frozen[index],))
         started = time.perf_counter()
         frozen = file.frozen(list(rows))
         seconds = (time.perf_counter() - started) / len(rows)
         fixed = FixedPart((), seconds, multiply_adds(file, rows[0]))
-        yield one.name, cost_of(one, file, frozen[0], updated(alone, model), fixed)
+        yield contender.name, cost_of(contender, file, frozen[0], updated(alone, model), fixed)
 
 
 def _new_label(label: str, lab: Lab, models: Sequence[RunnableModel], prepared: Prepared) -> NewLabel:
@@ -129,13 +129,13 @@ def _shown(lab: Lab, entrant: Entrant) -> Shown:
     for part in lab.parts or (lab,):
         owners = draw(part.world, 0, 1)
         answers = dict(Block(part, owners).answers(entrant))
-        ends = [answers[number] for number in (0, last_point(part))]
+        ends = [answers[index] for index in (0, last_point(part))]
         names = (*part.world.labels, "new label", "unknown")
-        said = list(zip(*(_said(one, names) for one in ends if isinstance(one, Answers)), strict=True))
+        said = list(zip(*(_said(end, names) for end in ends if isinstance(end, Answers)), strict=True))
         count = owners.held_out.shape[1]
         held = held or {row: pair for row, pair in zip(owners.held_out[0].tolist(), said, strict=False) if row >= 0}
         test |= dict(zip(part.world.split.test.tolist(), said[count:], strict=True))
-    return Shown(entrant.name, *(tuple(one[row] for row in sorted(one)) for one in (held, test)))
+    return Shown(entrant.name, *(tuple(item[row] for row in sorted(item)) for item in (held, test)))
 
 
 def _said(answers: Answers, names: Sequence[str]) -> list[Answer]:

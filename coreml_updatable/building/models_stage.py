@@ -53,7 +53,7 @@ def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed:
             distinct = min(per_kind, len(np.unique(own, axis=0)))
             centres = KMeans(distinct, n_init=3, random_state=seed).fit(own).cluster_centers_
             distances = ((own[:, None] - centres[None]) ** 2).sum(axis=2)
-            chosen += sorted({int(members[at]) for at in distances.argmin(axis=0)})
+            chosen += sorted({int(members[index]) for index in distances.argmin(axis=0)})
     return chosen
 
 
@@ -114,7 +114,7 @@ def make_variants(
     seen = embeddings(network, train) if seen is None else seen
     per_kind = recipe.knn.samples_per_kind
     samples = typical(seen, train.kinds, samples_per_kind if per_kind is None else per_kind, recipe.seed)
-    knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[number]] for number in samples])
+    knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[sample]] for sample in samples])
     return described_and_judged(recipe, network, knn)
 
 
@@ -138,16 +138,16 @@ def marked_pair(recipe: Recipe, converted: Model, neighbors: int = NEIGHBORS) ->
 
 def scaled_head(network: Model, scale: float) -> Model:
     """A marked network whose logits are ``scale`` times as large: no label changes, but how sure it is does."""
-    made = type(network)()
-    made.CopyFrom(network)
-    layers = network_of(made).layers
-    softmax = max(number for number, layer in enumerate(layers) if layer_kind(layer) in ("softmax", "softmaxND"))
-    layer = layers[find_head(network_of(made), softmax).number]
+    result = type(network)()
+    result.CopyFrom(network)
+    layers = network_of(result).layers
+    softmax = max(index for index, layer in enumerate(layers) if layer_kind(layer) in ("softmax", "softmaxND"))
+    layer = layers[find_head(network_of(result), softmax).number]
     weights, bias = read_weights(layer, f"layer '{layer.name}'")
     has_bias = bool(getattr(layer, layer_kind(layer)).hasBias)
     factor = np.float32(scale)
     write_weights(layer, weights * factor, bias * factor if has_bias else None, len(bias))
-    return made
+    return result
 
 
 def sharpened(probabilities: Float64Array, scale: float) -> Float64Array:
@@ -223,12 +223,12 @@ def further_layouts(name: str, network: Model, wanted: Sequence[str]) -> dict[st
 
     BuildError, or ModelError, where a network cannot be laid out so.
     """
-    made: dict[str, Model] = {}
+    result: dict[str, Model] = {}
     for text in wanted:
         layout, bits = _layout_and_bits(text)
         models = laid_out([network], layout, bits).models
-        made |= {f"{name}{part}.mlmodel": model for part, model in zip(FILES[layout], models, strict=True)}
-    return made
+        result |= {f"{name}{part}.mlmodel": model for part, model in zip(FILES[layout], models, strict=True)}
+    return result
 
 
 def expect_layouts(network: Model, wanted: Sequence[str]) -> None:

@@ -41,14 +41,14 @@ def parts_of(recipe: Recipe, dataset: Dataset, converted: Converted, variants: V
     if not converted.tails:
         yield EvaluatedModels(_named(variants), dataset, every, np.arange(len(dataset.train)))
         return
-    for number, tail in enumerate(converted.tails[1:] or converted.tails):
+    for index, tail in enumerate(converted.tails[1:] or converted.tails):
         learned, tested = np.arange(len(converted.features["learned"])), every
         if len(folds):
-            learned, tested = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+            learned, tested = np.flatnonzero(folds != index), np.flatnonzero(folds == index)
         if len(tested):
             data = behind(dataset, converted, learned)
-            made = make_variants(recipe, tail.model, data.train, tail.samples_per_kind, neighbors=tail.neighbors)
-            yield EvaluatedModels(_named(made), data, tested, learned)
+            result = make_variants(recipe, tail.model, data.train, tail.samples_per_kind, neighbors=tail.neighbors)
+            yield EvaluatedModels(_named(result), data, tested, learned)
 
 
 def _named(variants: Variants) -> tuple[tuple[str, Model], ...]:
@@ -73,8 +73,8 @@ def laboratory(
     assert owner is not None
     further = part.data.train.take(np.concatenate([paired, reference]))
     given = (part.data.owner_support, part.data.owner_held_out, part.data.test, further)
-    kinds = np.array([kind for one in given for kind in one.kinds], object)
-    shots, held, test, last = np.split(np.arange(len(kinds)), np.cumsum([len(one) for one in given])[:-1])
+    kinds = np.array([kind for item in given for kind in item.kinds], object)
+    shots, held, test, last = np.split(np.arange(len(kinds)), np.cumsum([len(item) for item in given])[:-1])
     own = tuple(dict.fromkeys(part.data.owner_support.kinds))
     split = OwnerSplit(
         {kind: shots[kinds[shots] == kind] for kind in own},
@@ -86,21 +86,21 @@ def laboratory(
     world = World(
         Population(seed=recipe.seed, kinds_per_owner=len(own), same=Brings(kinds=own)),
         tuple(kinds),
-        tuple(labels[number] for one in given for number in one.labels),
+        tuple(labels[label] for item in given for label in item.labels),
         tuple(labels),
         split,
         owner.shots[-1],
         last[: len(paired)],
         tuple(seeds),
     )
-    rows = [row for one in given for row in rows_of(recipe, one)]
-    found = [_entered(recipe, world, name, load(message), rows) for name, message in models]
+    rows = [row for item in given for row in rows_of(recipe, item)]
+    result = [_entered(recipe, world, name, load(message), rows) for name, message in models]
     return Lab(
         world,
-        tuple(one.contenders[0] for one in found),
-        tuple(one.embeddings[0] for one in found),
-        tuple(one.frozen[0] for one in found),
-        tuple(Entrant(name, number) for number, (name, _) in enumerate(models)),
+        tuple(item.contenders[0] for item in result),
+        tuple(item.embeddings[0] for item in result),
+        tuple(item.frozen[0] for item in result),
+        tuple(Entrant(name, index) for index, (name, _) in enumerate(models)),
         owner.shots,
         PROTOCOLS,
     )
@@ -113,9 +113,9 @@ def _entered(recipe: Recipe, world: World, name: str, model: RunnableModel, rows
     """A laboratory of one model, which is trained by UpdateTask where the engine does not agree with it."""
     frozen = tuple(model.frozen(list(rows)))
     labelled = model.frozen([{**rows[0], recipe.outputs.label: world.row_labels[0]}])[0]
-    found = learning_part(model, labelled)
-    one, entrant = contender(model, name, found), Entrant(name, 0)
-    lab = Lab(world, (one,), (found.vectors(list(frozen))[None],), ((frozen,),), (entrant,), (world.shots,), PROTOCOLS)
+    result = learning_part(model, labelled)
+    one, entrant = contender(model, name, result), Entrant(name, 0)
+    lab = Lab(world, (one,), (result.vectors(list(frozen))[None],), ((frozen,),), (entrant,), (world.shots,), PROTOCOLS)
     if one.engine == "task" or agrees(replace(lab, world=tried_with(world), protocols=("at_once",)), model):
         return lab
     return replace(lab, contenders=(replace(one, engine="task", file=model_bytes(model.message)),))

@@ -142,7 +142,7 @@ def loss_of(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> float:
     """Mean of -log(probability of the row's own label): ``CategoricalCrossEntropyLossLayer`` of the format."""
     said = _probabilities(model, [_without_label(model, row) for row in rows], labels)
     target = str(model.message.description.predictedFeatureName)
-    right = [said[number, list(labels).index(row[target])] for number, row in enumerate(rows)]
+    right = [said[index, list(labels).index(row[target])] for index, row in enumerate(rows)]
     return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
 
 

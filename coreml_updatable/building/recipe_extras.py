@@ -52,7 +52,7 @@ def weights_of(path: Path) -> tuple[str, ...]:
 
 
 def lacking_weights(recipe: AnyRecipe) -> tuple[str, ...]:
-    return tuple(one for one in recipe.weights if missing(Requirement(one)))
+    return tuple(weight for weight in recipe.weights if missing(Requirement(weight)))
 
 
 def _known(recipe: AnyRecipe, path: Path) -> tuple[str, ...]:

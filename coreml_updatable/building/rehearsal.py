@@ -75,9 +75,9 @@ def rehearse(request: "BuildRequest") -> None:
 def stand_in(recipe: Recipe) -> Model:
     """A ``neuralNetwork`` with the recipe's input, as many dense layers as it trains and one more, and an output a
     label: as a converter leaves it, called ``probabilities``."""
-    made = Model_pb2.Model(specificationVersion=4)
-    network, given = made.neuralNetwork, recipe.row_input()
-    feature = made.description.input.add(name=given.name)
+    result = Model_pb2.Model(specificationVersion=4)
+    network, given = result.neuralNetwork, recipe.row_input()
+    feature = result.description.input.add(name=given.name)
     blob, channels = given.name, 1
     taken = {given.name, recipe.outputs.label, recipe.outputs.probabilities}
 
@@ -115,10 +115,10 @@ def stand_in(recipe: Recipe) -> Model:
     _fill_dense(add(), channels, len(recipe.labels))
     answer = "probabilities" if given.name != "probabilities" else "probabilities_"
     add(answer).softmaxND.axis = -1
-    output = made.description.output.add(name=answer).type.multiArrayType
+    output = result.description.output.add(name=answer).type.multiArrayType
     output.shape.extend([1, len(recipe.labels)])
     output.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
-    return made
+    return result
 
 
 def _fill_dense(layer: NeuralNetworkLayer, inputs: int, outputs: int) -> None:

@@ -53,21 +53,21 @@ def replay_set(
     """
     assert recipe.replay is not None
     lab, stored = _with_candidates(recipe, parts[0])
-    found, rows = effect(lab, recipe.replay.per_class)
-    if not (found.helps or recipe.replay.when == "always"):
-        return Replayed(found, (), {}, {})
+    result, rows = effect(lab, recipe.replay.per_class)
+    if not (result.helps or recipe.replay.when == "always"):
+        return Replayed(result, (), {}, {})
     sets = [stored[rows - lab.world.split.reference[0]]]
     for part in parts[1:]:
         lab, stored = _with_candidates(recipe, part)
-        rows = chosen(lab.embeddings[0][0], lab.world, recipe.replay.per_class, found.choice)
+        rows = chosen(lab.embeddings[0][0], lab.world, recipe.replay.per_class, result.choice)
         sets.append(stored[rows - lab.world.split.reference[0]])
     kept = parts[0].learned[sets[0]]
     labels, train = recipe.every_label(), len(dataset.train)
     taken = [dataset.train.take([row]) if row < train else dataset.validation.take([row - train]) for row in kept]
-    learned = tuple((one.values[0], labels[one.labels[0]]) for one in taken)
+    learned = tuple((item.values[0], labels[item.labels[0]]) for item in taken)
     feature, label, name = recipe.input.name, recipe.outputs.label, f"{recipe.name}.mlmodel"
     given = [{feature: value, label: said} for value, said in learned]
-    own = replay_files(name, model_bytes(variants.network), given, found.choice, recipe.replay.per_class)
+    own = replay_files(name, model_bytes(variants.network), given, result.choice, recipe.replay.per_class)
     files: dict[str, bytes] = {}
     head = layouts.get(f"{recipe.name}Head.mlmodel")
     if head is not None:
@@ -76,12 +76,12 @@ def replay_set(
         blob = str(extractor.description.output[0].name)
         seen = [{blob: vector, label: said} for vector, (_, said) in zip(vectors, learned, strict=True)]
         files = replay_files(
-            f"{recipe.name}Head.mlmodel", model_bytes(head), seen, found.choice, recipe.replay.per_class
+            f"{recipe.name}Head.mlmodel", model_bytes(head), seen, result.choice, recipe.replay.per_class
         )
     if not private:
         files, own = {**own, **files}, {}
     sizes = {name: len(content) for name, content in {**files, **own}.items()}
-    return Replayed(replace(found, files=sizes), learned, files, own, tuple(sets))
+    return Replayed(replace(result, files=sizes), learned, files, own, tuple(sets))
 
 
 def _with_candidates(recipe: Recipe, part: EvaluatedModels) -> tuple[Lab, Int64Array]:
@@ -92,8 +92,8 @@ def _with_candidates(recipe: Recipe, part: EvaluatedModels) -> tuple[Lab, Int64A
 
 def candidates(labels: Int64Array) -> Int64Array:
     """Numbers of the training rows that a set is chosen among, at most MOST_CANDIDATES of each label."""
-    found = []
+    result = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        found.append(members[evenly(len(members), MOST_CANDIDATES)])
-    return np.concatenate(found)
+        result.append(members[evenly(len(members), MOST_CANDIDATES)])
+    return np.concatenate(result)

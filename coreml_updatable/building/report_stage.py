@@ -120,7 +120,7 @@ def _accuracies(history: Sequence[Mapping[str, float]], count: int, rows: int) -
 
 def _mistakes(request: BuildRequest, dataset: Dataset, base: BaseStatistics) -> Examples:
     """The rows of the worst mistakes, as pictures."""
-    return as_pictures(request, dataset.test.take([one.row for one in base.mistakes[: report_data.MISTAKES]]))
+    return as_pictures(request, dataset.test.take([mistake.row for mistake in base.mistakes[: report_data.MISTAKES]]))
 
 
 def _data_facts(request: BuildRequest, dataset: Dataset) -> report_data.DataFacts:
@@ -178,7 +178,7 @@ def assemble_fixed(
         ),
         source=_in_text(source.facts),
         history=source.history,
-        snapshots=tuple(report_data.TrainingFrame(one.title, one.pixels) for one in source.snapshots),
+        snapshots=tuple(report_data.TrainingFrame(snapshot.title, snapshot.pixels) for snapshot in source.snapshots),
         assumptions={},
         versions=_versions(),
         machine=_machine(),
@@ -246,10 +246,10 @@ def _in_words(value: object) -> str:
 
 def _versions(engine: str = "") -> dict[str, str]:
     """Of what made the models; ``engine``: what ran the fixed part for the comparison."""
-    found = {name: version_of(name) for name in LIBRARIES}
+    result = {name: version_of(name) for name in LIBRARIES}
     return {
         "coreml-updatable": version("coreml-updatable"),
         "Python": platform.python_version(),
-        **{name: text for name, text in found.items() if text is not None},
+        **{name: text for name, text in result.items() if text is not None},
         **({"engine": engine} if engine else {}),
     }

@@ -72,19 +72,19 @@ def prepare(
 
     Nothing is built yet, and no code of the recipe's has run.
     """
-    found = read_any_recipe(recipe_path)
-    if data is None and isinstance(found, Recipe) and found.data.folder is not None:
-        data = (recipe_path.resolve().parent / found.data.folder).resolve()
-    found = found.model_copy(update={"trust_code": found.trust_code or trust_code})
+    result = read_any_recipe(recipe_path)
+    if data is None and isinstance(result, Recipe) and result.data.folder is not None:
+        data = (recipe_path.resolve().parent / result.data.folder).resolve()
+    result = result.model_copy(update={"trust_code": result.trust_code or trust_code})
     folder = recipe_path.resolve().parent
     sample = _sample(folder, recipe_path.name)
     if (out / sample).resolve() == folder:
         raise RecipeError(
             f"--out {out}: the results would mix with the recipe's own files in {folder}; choose another folder"
         )
-    if isinstance(found, FixedRecipe):
-        return _fixed(found, recipe_path, data, backbone, weights, out)
-    recipe = with_backbone(found, backbone, weights, photos=data is not None)
+    if isinstance(result, FixedRecipe):
+        return _fixed(result, recipe_path, data, backbone, weights, out)
+    recipe = with_backbone(result, backbone, weights, photos=data is not None)
     _expect_folder(data, "one folder per class")
     refuse_lacking(recipe, recipe_path)
     check_source(find_converter(recipe.source.converter), recipe.source.options())
@@ -161,7 +161,11 @@ def _outside_digests(recipe: Recipe, folder: Path) -> list[str]:
 
 
 def _digests(references: Iterable[object], folder: Path, trusted: bool) -> list[str]:
-    paths = [(folder / str(one).partition(":")[0]).resolve() for one in references if one] if trusted else []
+    paths = (
+        [(folder / str(reference).partition(":")[0]).resolve() for reference in references if reference]
+        if trusted
+        else []
+    )
     return [code_in(path.parent) for path in paths if path.is_file() and not path.is_relative_to(folder)]
 
 

@@ -46,8 +46,8 @@ def paired_rows(recipe: Recipe, train: Examples) -> Int64Array:
         return np.zeros(0, np.int64)
     turn: dict[str, int] = {}
     places = []
-    for at, label in enumerate(train.labels):
+    for index, label in enumerate(train.labels):
         if recipe.labels[label] == owner.paired_with:
-            turn[train.kinds[at]] = turn.get(train.kinds[at], 0) + 1
-            places.append((turn[train.kinds[at]], at))
-    return np.array([at for _, at in sorted(places)], np.int64)
+            turn[train.kinds[index]] = turn.get(train.kinds[index], 0) + 1
+            places.append((turn[train.kinds[index]], index))
+    return np.array([position for _, position in sorted(places)], np.int64)

@@ -218,10 +218,10 @@ def fixed_source(request: FixedRequest, on_progress: Progress) -> ConvertedSourc
         checkpoint=Checkpoint(request.cache / TRAINING, request.key),
         on_progress=on_progress,
     )
-    made = called(f"{source.make}: making the model", make, asked, error=SourceError)
-    if not isinstance(made, ConvertedSource):
-        raise SourceError(f"{source.make}: returned {a_kind(made)}, expected a ConvertedSource; correct it")
-    return made
+    result = called(f"{source.make}: making the model", make, asked, error=SourceError)
+    if not isinstance(result, ConvertedSource):
+        raise SourceError(f"{source.make}: returned {a_kind(result)}, expected a ConvertedSource; correct it")
+    return result
 
 
 def forget_training(request: BuildRequest | FixedRequest) -> None:
@@ -257,9 +257,9 @@ def _conversion_request(request: BuildRequest, dataset: Dataset, on_progress: Pr
 
 def _packed(converted: Converted) -> Mapping[str, npt.NDArray[Any]]:
     more: dict[str, npt.NDArray[Any]] = {f"{FEATURES}{name}": rows for name, rows in converted.features.items()}
-    for number, tail in enumerate(converted.tails):
-        more[f"tail {number}"] = np.frombuffer(model_bytes(tail.model), np.uint8)
-        more[f"samples {number}"] = np.array([tail.samples_per_kind, tail.neighbors])
+    for index, tail in enumerate(converted.tails):
+        more[f"tail {index}"] = np.frombuffer(model_bytes(tail.model), np.uint8)
+        more[f"samples {index}"] = np.array([tail.samples_per_kind, tail.neighbors])
     if converted.judged is not None:
         more["judged"] = converted.judged
     if converted.judged_on_half is not None:
@@ -282,9 +282,9 @@ def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> Converted:
         features={name.removeprefix(FEATURES): rows for name, rows in arrays.items() if name.startswith(FEATURES)},
         tails=tuple(
             HeadOnFeatures(
-                parse_model(arrays[f"tail {number}"].tobytes(), "a tail"), *map(int, arrays[f"samples {number}"])
+                parse_model(arrays[f"tail {index}"].tobytes(), "a tail"), *map(int, arrays[f"samples {index}"])
             )
-            for number in range(sum(name.startswith("tail ") for name in arrays))
+            for index in range(sum(name.startswith("tail ") for name in arrays))
         ),
         judged=arrays.get("judged"),
         judged_on_half=arrays.get("judged_on_half"),

@@ -30,8 +30,7 @@ def check(path_or_model: str | PathLike[str] | Model) -> list[Problem]:
         problems += _problems(model, inside)
         members = pipeline_of(model).models if is_pipeline(model) else []
         waiting += [
-            (f"{inside}{member_place(model, number)}: ", member)
-            for number, member in reversed(list(enumerate(members)))
+            (f"{inside}{member_place(model, index)}: ", member) for index, member in reversed(list(enumerate(members)))
         ]
     return problems
 

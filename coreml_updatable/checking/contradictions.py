@@ -32,23 +32,23 @@ def hides_updates(model: Model) -> bool:
 def softmax_rank(model: Model) -> Iterator[Finding]:
     """A softmax works on rank 3 or more, because its classes are on axis -3."""
     shapes = blob_shapes(model)
-    for number, layer in enumerate(network_of(model).layers):
+    for index, layer in enumerate(network_of(model).layers):
         shape = shapes.get(str(layer.input[0])) if layer_kind(layer) == "softmax" and layer.input else None
         if shape is not None and len(shape) < 3:
-            yield Finding(place(number, layer), f"is a softmax at rank {len(shape)}", "at least 3")
+            yield Finding(place(index, layer), f"is a softmax at rank {len(shape)}", "at least 3")
 
 
 def softmax_axis(model: Model) -> Iterator[Finding]:
     """No softmax has rank 3: the format says that it uses axis -3, reports say the last axis (coremltools #1714)."""
     shapes = blob_shapes(model)
-    for number, layer in enumerate(network_of(model).layers):
+    for index, layer in enumerate(network_of(model).layers):
         if layer_kind(layer) != "softmax" or not layer.input:
             continue
         shape = shapes.get(str(layer.input[0])) or _stated_by(layer)
         if shape is not None and len(shape) == 3 and (shape[0], shape[-1]) != (1, 1):  # of one number both make 1
             lengths = [length if length is not None else "?" for length in shape]
             yield Finding(
-                place(number, layer),
+                place(index, layer),
                 f"is a softmax at rank 3, {lengths}, whose axis is -3 by the format and -1 by measurements",
                 "rank 4 or 5, where both are -3",
             )
@@ -63,15 +63,15 @@ def _stated_by(layer: NeuralNetworkLayer) -> Shape | None:
 
 
 def _layers(model: Model, shapes: dict[str, Shape]) -> Iterator[Finding]:
-    for number, layer in enumerate(network_of(model).layers):
+    for index, layer in enumerate(network_of(model).layers):
         shape = shapes.get(str(layer.input[0])) if layer.input else None
-        found, expected = given_and_expected(layer, shape)
-        if None not in (found, expected) and found != expected:
-            yield Finding(place(number, layer), f"reads {found} channels", str(expected), "check the layer before it")
+        actual, expected = given_and_expected(layer, shape)
+        if None not in (actual, expected) and actual != expected:
+            yield Finding(place(index, layer), f"reads {actual} channels", str(expected), "check the layer before it")
         for blob in layer.output:
             if any(length is not None and length < 1 for length in shapes.get(str(blob), ())):
                 yield Finding(
-                    place(number, layer),
+                    place(index, layer),
                     f"gives {list(shapes[str(blob)])}",
                     "lengths of 1 or more",
                     "use a larger input",

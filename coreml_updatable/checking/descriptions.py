@@ -23,8 +23,8 @@ def features_described(model: Model) -> Iterator[Finding]:
     version = int(model.specificationVersion)
     described = model.description
     for side, features in (("input", described.input), ("output", described.output), ("state", described.state)):
-        for number, feature in enumerate(features):
-            where = f"{side}[{number}] '{feature.name}'"
+        for index, feature in enumerate(features):
+            where = f"{side}[{index}] '{feature.name}'"
             if not feature.name:
                 yield Finding(where, "has no name", "one", "name it")
             match feature.type.WhichOneof("Type"):

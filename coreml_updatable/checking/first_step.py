@@ -47,10 +47,10 @@ def largest_rate(optimizer: str, head: Model, *, cross_entropy: bool) -> float:
 def _head(network: NeuralNetwork) -> Model | None:
     """Return the updatable inner product that the loss reads, through its softmax or activation, or None."""
     loss, written = loss_blobs(network), producers(network.layers)
-    number = written.get(loss[0]) if loss is not None else None
-    if number is not None and layer_kind(network.layers[number]) in ("softmax", "activation"):
-        last = network.layers[number]
-        number = written.get(str(last.input[0])) if last.input else None
-    if number is None or layer_kind(network.layers[number]) != "innerProduct":
+    index = written.get(loss[0]) if loss is not None else None
+    if index is not None and layer_kind(network.layers[index]) in ("softmax", "activation"):
+        last = network.layers[index]
+        index = written.get(str(last.input[0])) if last.input else None
+    if index is None or layer_kind(network.layers[index]) != "innerProduct":
         return None
-    return network.layers[number].innerProduct if network.layers[number].isUpdatable else None
+    return network.layers[index].innerProduct if network.layers[index].isUpdatable else None

@@ -23,8 +23,8 @@ def _circle(model: Model) -> Iterator[Finding]:
     layers, writers = network_of(model).layers, producers(network_of(model).layers)
     inputs = {str(feature.name) for feature in model.description.input}
     waits_for = {
-        number: {writers[blob] for blob in map(str, layer.input) if blob in writers and blob not in inputs}
-        for number, layer in enumerate(layers)
+        index: {writers[blob] for blob in map(str, layer.input) if blob in writers and blob not in inputs}
+        for index, layer in enumerate(layers)
     }
     try:
         TopologicalSorter(waits_for).prepare()
@@ -32,7 +32,7 @@ def _circle(model: Model) -> Iterator[Finding]:
         ring = error.args[1][1:]  # in the order of the flow, from the last to itself
         start = ring.index(min(ring))
         first, *others = ring[start:] + ring[:start]
-        way = f" by way of {' and '.join(place(number, layers[number]) for number in others)}" if others else ""
+        way = f" by way of {' and '.join(place(other, layers[other]) for other in others)}" if others else ""
         yield Finding(place(first, layers[first]), f"waits for its own output{way}", "no circle of layers")
 
 

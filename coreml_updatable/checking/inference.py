@@ -46,13 +46,13 @@ def _layers(model: Model, blobs: dict[str, Blob]) -> Finding | None:
     ]
     inputs = model.description.input
     felt = dict.fromkeys(blobs, 0)  # a bit for each input that has been felt at the blob
-    for number, feature in enumerate(inputs):
-        felt[str(feature.name)] |= 1 << number
+    for index, feature in enumerate(inputs):
+        felt[str(feature.name)] |= 1 << index
     forward = list(enumerate(wired))
     for _ in range(max(1, _MAX_STEPS // (2 * len(layers)))):
         before = dict(felt)
         for down, passage in ((True, forward), (False, reversed(forward))):
-            for number, (layer, read, written) in passage:
+            for index, (layer, read, written) in passage:
                 sources, targets = (read, written) if down else (written, read)
                 seen = 0
                 for blob in sources:
@@ -62,8 +62,8 @@ def _layers(model: Model, blobs: dict[str, Blob]) -> Finding | None:
                 try:
                     narrow(layer, read, written)
                 except ContradictionError as clash:
-                    found = f"reads or writes shapes that contradict each other: {clash}"
-                    return Finding(place(number, layer), found, "one length", _LOOK)
+                    result = f"reads or writes shapes that contradict each other: {clash}"
+                    return Finding(place(index, layer), result, "one length", _LOOK)
         if before == felt or set(felt.values()) <= {(1 << len(inputs)) - 1}:
             break
     return None
@@ -143,8 +143,8 @@ def _outputs(model: Model, blobs: dict[str, Blob]) -> Finding | None:
             elif len(shape) in (1, 3):
                 blob.fix(**dict(zip(("channel", "height", "width"), [*shape, 1, 1], strict=False)))
         except ContradictionError as clash:
-            found = f"is described as {_described(feature)}, which contradicts its layer: {clash}"
-            return Finding(f"output '{name}'", found, "the shape that its layer writes", "correct its description")
+            result = f"is described as {_described(feature)}, which contradicts its layer: {clash}"
+            return Finding(f"output '{name}'", result, "the shape that its layer writes", "correct its description")
     return None
 
 

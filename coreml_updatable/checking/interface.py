@@ -73,8 +73,8 @@ def regressor_output(model: Model) -> Iterator[Finding]:
 def predicted_feature(model: Model, expected: str | None) -> Iterator[Finding]:
     """The output named like the predicted feature, and its type if ``expected`` is known."""
     allowed = None if expected is None else (expected,)
-    told = f"a {expected}, like the labels"
-    yield from _named_output(model, "predictedFeatureName", "the label's output", allowed, told)
+    text = f"a {expected}, like the labels"
+    yield from _named_output(model, "predictedFeatureName", "the label's output", allowed, text)
 
 
 def probabilities_output(model: Model) -> Iterator[Finding]:
@@ -93,6 +93,6 @@ def _named_output(
     if feature is None:
         yield Finding(field, f"is '{name}', which is not an output", which, "name the output")
         return
-    found = feature.type.WhichOneof("Type")
-    if allowed is not None and found is not None and found not in allowed:
-        yield Finding(f"output '{name}'", f"is a {found}", expected, "change its type")
+    actual = feature.type.WhichOneof("Type")
+    if allowed is not None and actual is not None and actual not in allowed:
+        yield Finding(f"output '{name}'", f"is a {actual}", expected, "change its type")

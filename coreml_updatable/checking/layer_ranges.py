@@ -28,10 +28,10 @@ def narrow(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Bl
         rule(layer, read, written)
 
 
-def _alike(one: Blob, other: Blob, *axes: str) -> None:
+def _alike(blob: Blob, other: Blob, *axes: str) -> None:
     """Make both know what either knows."""
-    other.like(one, *axes)
-    one.like(other, *axes)
+    other.like(blob, *axes)
+    blob.like(other, *axes)
 
 
 def _same(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
@@ -52,13 +52,13 @@ def _edges(amounts: NeuralNetworkLayer) -> tuple[int, int]:
 
 
 def _convolution(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, params = read[0], written[0], layer.convolution
-    _alike(given, made, *_AROUND)
+    given, result, params = read[0], written[0], layer.convolution
+    _alike(given, result, *_AROUND)
     groups = signed(params.nGroups or 1)
     given.fix(channel=signed(params.kernelChannels) * (1 if params.isDeconvolution else groups))
-    made.fix(channel=params.outputChannels)
+    result.fix(channel=params.outputChannels)
     if params.isDeconvolution and len(params.outputShape) == 2:
-        made.fix(height=params.outputShape[0], width=params.outputShape[1])
+        result.fix(height=params.outputShape[0], width=params.outputShape[1])
         return
     kernel, stride, dilation = (
         _sizes(params.kernelSize, 3),
@@ -70,69 +70,71 @@ def _convolution(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Seque
     for axis, size, step, spread, pad in zip(("height", "width"), kernel, stride, dilation, pads, strict=True):
         reach = (size - 1) * spread + 1
         if params.isDeconvolution:
-            _deconvolved(axis, given, made, None if same else reach - pad, step)
+            _deconvolved(axis, given, result, None if same else reach - pad, step)
         else:
-            _convolved(axis, given, made, None if same else reach - pad, step)
+            _convolved(axis, given, result, None if same else reach - pad, step)
 
 
-def _deconvolved(axis: str, given: Blob, made: Blob, reach: int | None, step: int) -> None:
+def _deconvolved(axis: str, given: Blob, result: Blob, reach: int | None, step: int) -> None:
     """``reach``: of the kernel beyond the padding; None with padding SAME."""
     if reach is None:
-        made.narrow(axis, given[axis].times(unsigned(step)))
+        result.narrow(axis, given[axis].times(unsigned(step)))
         return
     if step == 0:
         raise ContradictionError(f"{axis} of '{given.name}': a stride of 0")
-    low = quotient(signed(made[axis].low) - reach, step) + 1
+    low = quotient(signed(result[axis].low) - reach, step) + 1
     if low > 0:
         given.at_least(axis, low)
-    high = made[axis].plus(-reach).over(unsigned(step)).plus(1).high
+    high = result[axis].plus(-reach).over(unsigned(step)).plus(1).high
     given.at_most(axis, high)
-    made.narrow(axis, given[axis].plus(-1).times(unsigned(step)).plus(reach))
+    result.narrow(axis, given[axis].plus(-1).times(unsigned(step)).plus(reach))
 
 
-def _convolved(axis: str, given: Blob, made: Blob, reach: int | None, step: int) -> None:
+def _convolved(axis: str, given: Blob, result: Blob, reach: int | None, step: int) -> None:
     if reach is None:
-        made.narrow(axis, given[axis].plus(-1).over(unsigned(step)).plus(1))
-        given.at_least(axis, made[axis].low)
-        given.at_most(axis, made[axis].times(unsigned(step)).high)
+        result.narrow(axis, given[axis].plus(-1).over(unsigned(step)).plus(1))
+        given.at_least(axis, result[axis].low)
+        given.at_most(axis, result[axis].times(unsigned(step)).high)
         return
     if reach > 0:
-        given.at_least(axis, max(0, made[axis].low - 1) * unsigned(step) + reach)
-        high = made[axis].plus(-1).times(unsigned(step)).plus(reach).high
+        given.at_least(axis, max(0, result[axis].low - 1) * unsigned(step) + reach)
+        high = result[axis].plus(-1).times(unsigned(step)).plus(reach).high
         known = given[axis].high
         rounded = known is not None and (known + reach % 2) != 0  # a remainder that the division drops
         given.at_most(axis, None if high is None else high + rounded)
-    made.narrow(axis, given[axis].plus(-reach).over(step).plus(1))
+    result.narrow(axis, given[axis].plus(-reach).over(step).plus(1))
 
 
 def _pooling(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, params = read[0], written[0], layer.pooling
-    _alike(given, made, *_AROUND, "channel")
+    given, result, params = read[0], written[0], layer.pooling
+    _alike(given, result, *_AROUND, "channel")
     if params.globalPooling:
-        made.fix(height=1, width=1)
+        result.fix(height=1, width=1)
         return
     kernel, stride = _sizes(params.kernelSize, 3), _sizes(params.stride, 1)
     if params.WhichOneof("PoolingPaddingType") == "includeLastPixel":
-        _pooled_to_the_last(given, made, kernel, stride, _sizes(params.includeLastPixel.paddingAmounts, 0))
+        _pooled_to_the_last(given, result, kernel, stride, _sizes(params.includeLastPixel.paddingAmounts, 0))
         return
     same = params.WhichOneof("PoolingPaddingType") == "same"
     pads = (0, 0) if same else _edges(params.valid.paddingAmounts)
     for axis, size, step, pad in zip(("height", "width"), kernel, stride, pads, strict=True):
         reach = 1 if same else size - pad
         if reach > 0 and not same:
-            given.at_least(axis, max(0, made[axis].low - 1) * unsigned(step) + reach)
-        made.narrow(axis, given[axis].plus(-reach).over(unsigned(step)).plus(1))
+            given.at_least(axis, max(0, result[axis].low - 1) * unsigned(step) + reach)
+        result.narrow(axis, given[axis].plus(-reach).over(unsigned(step)).plus(1))
 
 
 def _pooled_to_the_last(
-    given: Blob, made: Blob, kernel: tuple[int, int], stride: tuple[int, int], borders: tuple[int, int]
+    given: Blob, result: Blob, kernel: tuple[int, int], stride: tuple[int, int], borders: tuple[int, int]
 ) -> None:
     for axis, size, step, border in zip(("height", "width"), kernel, stride, borders, strict=True):
         least = signed(given[axis].low)
         extra = any(borders) and least - 1 + (2 * border - size - 1) + 2 * step >= least + border
-        made.narrow(axis, given[axis].plus(2 * border - size).over_up(unsigned(step)).plus(1).plus(-1 if extra else 0))
+        result.narrow(
+            axis, given[axis].plus(2 * border - size).over_up(unsigned(step)).plus(1).plus(-1 if extra else 0)
+        )
         if size - 2 * border > 0:  # of both axes it is the height that is narrowed
-            given.at_least("height", made[axis].low - 1 + size - 2 * border)
+            given.at_least("height", result[axis].low - 1 + size - 2 * border)
 
 
 def _inner_product(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
@@ -148,51 +150,51 @@ def _embedding(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequenc
 
 
 def _crop(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made = read[0], written[0]
-    _alike(given, made, *_AROUND, "channel")
+    given, result = read[0], written[0]
+    _alike(given, result, *_AROUND, "channel")
     if len(read) > 1:
-        made.like(read[1], "height", "width")
+        result.like(read[1], "height", "width")
         return
     for axis, amount in zip(("height", "width"), _edges(layer.crop.cropAmounts), strict=True):
-        made.narrow(axis, given[axis].plus(-amount))
+        result.narrow(axis, given[axis].plus(-amount))
         given.at_least(axis, amount + 1)
 
 
 def _padding(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made = read[0], written[0]
-    _alike(given, made, *_AROUND, "channel")
+    given, result = read[0], written[0]
+    _alike(given, result, *_AROUND, "channel")
     edges = layer.padding.paddingAmounts.borderAmounts
     amounts = [edge.startEdgeSize + edge.endEdgeSize for edge in edges] if len(edges) == 2 else [0, 0]
     for axis, amount in zip(("height", "width"), amounts, strict=True):
-        made.narrow(axis, given[axis].plus(amount))
+        result.narrow(axis, given[axis].plus(amount))
     for axis, amount in zip(("height", "width"), amounts, strict=True):
-        given.narrow(axis, made[axis].plus(-amount))
+        given.narrow(axis, result[axis].plus(-amount))
 
 
 def _upsample(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, factors = read[0], written[0], layer.upsample.scalingFactor
-    _alike(given, made, *_AROUND, "channel")
-    for number, axis in enumerate(("height", "width")):
-        factor = int(factors[number]) or 1 if len(factors) == 2 else 1
-        made.narrow(axis, given[axis].times(factor))
-        given.narrow(axis, made[axis].over(factor))
+    given, result, factors = read[0], written[0], layer.upsample.scalingFactor
+    _alike(given, result, *_AROUND, "channel")
+    for index, axis in enumerate(("height", "width")):
+        factor = int(factors[index]) or 1 if len(factors) == 2 else 1
+        result.narrow(axis, given[axis].times(factor))
+        given.narrow(axis, result[axis].over(factor))
 
 
 def _broadcast(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    made = written[0]
+    result = written[0]
     for axis in _AROUND:
         for given in read:
-            made.like(given, axis)
+            result.like(given, axis)
     fixed = all(given[axis].is_fixed for given in read for axis in _PICTURE)
     for axis in _PICTURE:
         wide = read[0][axis]
         for given in read[1:]:
             wide = wide.either(given[axis])
-        made.narrow(axis, Range(wide.high or 0, wide.high) if fixed else wide)
+        result.narrow(axis, Range(wide.high or 0, wide.high) if fixed else wide)
     for given in read:
-        given.like(made, *_AROUND)
+        given.like(result, *_AROUND)
         if not all(given[axis].is_fixed for axis in _PICTURE):
-            given.like(made, *_PICTURE)
+            given.like(result, *_PICTURE)
 
 
 def _dot(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
@@ -206,8 +208,8 @@ def _dot(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -
 
 
 def _reduce(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, params = read[0], written[0], layer.reduce
-    _alike(given, made, *_AROUND)
+    given, result, params = read[0], written[0], layer.reduce
+    _alike(given, result, *_AROUND)
     gone = {
         params.CHW: _PICTURE,
         params.HW: ("height", "width"),
@@ -217,12 +219,12 @@ def _reduce(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[B
     }.get(params.axis)
     if gone is None:
         return
-    made.fix(**dict.fromkeys(gone, 1))
+    result.fix(**dict.fromkeys(gone, 1))
     for axis in _PICTURE:
         if axis not in gone:
-            made.like(given, axis)
+            result.like(given, axis)
             if not (params.axis == params.C and axis == "width"):
-                given.like(made, axis)
+                given.like(result, axis)
 
 
 def _constant(layer: NeuralNetworkLayer, _: Sequence[Blob], written: Sequence[Blob]) -> None:
@@ -231,45 +233,45 @@ def _constant(layer: NeuralNetworkLayer, _: Sequence[Blob], written: Sequence[Bl
 
 
 def _reshape(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, target = read[0], written[0], list(layer.reshape.targetShape)
-    made.like(given, "batch")
+    given, result, target = read[0], written[0], list(layer.reshape.targetShape)
+    result.like(given, "batch")
     if len(target) == 3:
-        made.like(given, "sequence")
+        result.like(given, "sequence")
     else:
-        made.at_least("sequence", target[0])
-    made.fix(**dict(zip(_PICTURE, target[-3:], strict=True)))
+        result.at_least("sequence", target[0])
+    result.fix(**dict(zip(_PICTURE, target[-3:], strict=True)))
 
 
 def _flatten(_: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made = read[0], written[0]
-    _alike(given, made, *_AROUND)
-    made.narrow("channel", given["channel"].product(given["height"]).product(given["width"]))
-    made.fix(height=1, width=1)
+    given, result = read[0], written[0]
+    _alike(given, result, *_AROUND)
+    result.narrow("channel", given["channel"].product(given["height"]).product(given["width"]))
+    result.fix(height=1, width=1)
 
 
 def _permute(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made = read[0], written[0]
+    given, result = read[0], written[0]
     moving, axes = ("sequence", *_PICTURE), list(layer.permute.axis)
     if max(axes) > 3:
         raise ContradictionError(f"an axis {max(axes)} of 0 to 3")
     before = [given[axis] for axis in moving]
     for axis, origin in zip(moving, axes, strict=True):
-        made.narrow(axis, before[origin])
-    back = dict(zip(axes, (made[axis] for axis in moving), strict=True))
-    for number, axis in enumerate(moving):
-        given.narrow(axis, back.get(number, Range()))
-    given.like(made, "batch")
+        result.narrow(axis, before[origin])
+    back = dict(zip(axes, (result[axis] for axis in moving), strict=True))
+    for index, axis in enumerate(moving):
+        given.narrow(axis, back.get(index, Range()))
+    given.like(result, "batch")
 
 
 def _concat(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    made = written[0]
+    result = written[0]
     along, other = ("sequence", "channel") if layer.concat.sequenceConcat else ("channel", "sequence")
     total = read[0][along]
-    made.like(read[0], other, "batch", "height", "width")
+    result.like(read[0], other, "batch", "height", "width")
     for given in read[1:]:
         total = total.together(given[along])
-        _alike(given, made, other, "batch", "height", "width")
-    made.narrow(along, total)
+        _alike(given, result, other, "batch", "height", "width")
+    result.narrow(along, total)
 
 
 def _split(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
@@ -282,25 +284,25 @@ def _split(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Bl
 
 
 def _sequence_repeat(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made = read[0], written[0]
-    made.narrow("sequence", given["sequence"].times(int(layer.sequenceRepeat.nRepetitions)))
-    _alike(given, made, "batch", *_PICTURE)
+    given, result = read[0], written[0]
+    result.narrow("sequence", given["sequence"].times(int(layer.sequenceRepeat.nRepetitions)))
+    _alike(given, result, "batch", *_PICTURE)
 
 
 def _reorganize(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, block = read[0], written[0], int(layer.reorganizeData.blockSize)
-    _alike(given, made, *_AROUND)
+    given, result, block = read[0], written[0], int(layer.reorganizeData.blockSize)
+    _alike(given, result, *_AROUND)
     deeper = layer.reorganizeData.mode == layer.reorganizeData.SPACE_TO_DEPTH
     area = unsigned(block * block)
     for axis, factor, grows in (("channel", area, deeper), ("height", block, not deeper), ("width", block, not deeper)):
-        made.narrow(axis, given[axis].times(factor) if grows else given[axis].over(factor))
+        result.narrow(axis, given[axis].times(factor) if grows else given[axis].over(factor))
     for axis, factor, grows in (("channel", area, deeper), ("height", block, not deeper), ("width", block, not deeper)):
-        given.narrow(axis, made[axis].over(factor) if grows else made[axis].times(factor))
+        given.narrow(axis, result[axis].over(factor) if grows else result[axis].times(factor))
 
 
 def _slice(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
-    given, made, params = read[0], written[0], layer.slice
-    _alike(given, made, *_AROUND)
+    given, result, params = read[0], written[0], layer.slice
+    _alike(given, result, *_AROUND)
     if params.axis not in (0, 1, 2):
         raise ContradictionError(f"an axis {params.axis} of 0 to 2")
     along = _PICTURE[params.axis]
@@ -316,32 +318,32 @@ def _slice(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Bl
         left = given[along].plus(-least).over(stride).plus(1)
     for axis in _PICTURE:
         if axis != along:
-            made.like(given, axis)
+            result.like(given, axis)
         elif isinstance(left, int):
-            made.fix(**{axis: left})
+            result.fix(**{axis: left})
         else:
-            made.narrow(axis, left)
+            result.narrow(axis, left)
     for axis in _PICTURE:
         if axis == along:
             given.at_least(axis, least)
         else:
-            given.like(made, axis)
+            given.like(result, axis)
 
 
 def _recurrent(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
     """States are considered if all of them are read."""
     kind = layer.WhichOneof("layer")
-    params, given, made = getattr(layer, kind), read[0], written[0]
+    params, given, result = getattr(layer, kind), read[0], written[0]
     kept, both_ways = int(params.outputVectorSize), kind == "biDirectionalLSTM"
     if both_ways:
         given.at_most("sequence", _MAX_SEQUENCE)
     given.fix(channel=params.inputVectorSize, height=1, width=1)
-    made.fix(channel=2 * kept if both_ways else kept, height=1, width=1)
+    result.fix(channel=2 * kept if both_ways else kept, height=1, width=1)
     lstm = kind in ("uniDirectionalLSTM", "biDirectionalLSTM")
     if params.params.sequenceOutput if lstm else params.sequenceOutput:
-        made.like(given, "sequence")
+        result.like(given, "sequence")
     else:
-        made.fix(sequence=1)
+        result.fix(sequence=1)
     if len(read) == len(written):
         for state in (*read[1:], *written[1:]):
             state.fix(sequence=1, channel=kept, height=1, width=1)
@@ -359,12 +361,12 @@ def _resize_bilinear(layer: NeuralNetworkLayer, read: Sequence[Blob], written: S
 
 def _crop_resize(layer: NeuralNetworkLayer, read: Sequence[Blob], written: Sequence[Blob]) -> None:
     given, boxes = read
-    made = written[0]
-    made.like(boxes, "sequence")
-    made.like(given, "batch", "channel")
-    made.fix(**_target(layer.cropResize.targetSize))
-    given.like(made, "channel")
-    boxes.like(made, "sequence")
+    result = written[0]
+    result.like(boxes, "sequence")
+    result.like(given, "batch", "channel")
+    result.fix(**_target(layer.cropResize.targetSize))
+    given.like(result, "channel")
+    boxes.like(result, "sequence")
     boxes.fix(batch=1, width=1, height=1)
     boxes.narrow("channel", Range(4, 5))
 

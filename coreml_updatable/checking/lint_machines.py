@@ -22,8 +22,8 @@ def vectors_alike(model: Model) -> Iterator[Finding]:
     lengths = {len(vector.values) for vector in machine.denseSupportVectors.vectors}
     if len(lengths) > 1:
         yield Finding("denseSupportVectors", f"{min(lengths)} to {max(lengths)} values long", "all of one length")
-    for number, vector in islice(_wrong_indexes(machine), _SHOWN):
-        yield Finding(f"sparseSupportVectors[{number}]", f"names value {vector}", "each value once, counted from 1")
+    for index, vector in islice(_wrong_indexes(machine), _SHOWN):
+        yield Finding(f"sparseSupportVectors[{index}]", f"names value {vector}", "each value once, counted from 1")
     if min(getattr(machine, "numberOfSupportVectorsPerClass", ()), default=0) < 0:
         yield Finding("numberOfSupportVectorsPerClass", "has a number below 0", "0 or more")
 
@@ -59,19 +59,19 @@ def ranges_agree(model: Model) -> Iterator[Finding]:
     """Both outputs of a non-maximum suppression allow the same number of boxes."""
     if model.WhichOneof("Type") != "nonMaximumSuppression":
         return
-    nms, found = model.nonMaximumSuppression, set()
+    nms, result = model.nonMaximumSuppression, set()
     for name in (nms.confidenceOutputFeatureName, nms.coordinatesOutputFeatureName):
         feature = feature_named(model.description.output, str(name))
         ranges = list(feature.type.multiArrayType.shapeRange.sizeRanges) if feature is not None else []
-        found |= {(int(ends.lowerBound), int(ends.upperBound)) for ends in ranges[:1]}
-    if len(found) > 1:
+        result |= {(int(ends.lowerBound), int(ends.upperBound)) for ends in ranges[:1]}
+    if len(result) > 1:
         yield Finding("outputs", "have different ranges of boxes", "the same first axis")
 
 
 def _wrong_indexes(machine: Any) -> Iterator[tuple[int, str]]:
-    for number, vector in enumerate(machine.sparseSupportVectors.vectors):
+    for index, vector in enumerate(machine.sparseSupportVectors.vectors):
         indexes = [int(node.index) for node in vector.nodes]
         if min(indexes, default=1) < 1:
-            yield number, str(min(indexes))
+            yield index, str(min(indexes))
         elif len(set(indexes)) < len(indexes):
-            yield number, "one name twice"
+            yield index, "one name twice"

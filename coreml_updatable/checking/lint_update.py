@@ -95,7 +95,7 @@ def inputs_listed(model: Model) -> Iterator[Finding]:
 
 def training_inputs_typed(model: Model) -> Iterator[Finding]:
     """Every training input has a name and a type."""
-    for number, feature in enumerate(model.description.trainingInput):
+    for index, feature in enumerate(model.description.trainingInput):
         if not feature.name or feature.type.WhichOneof("Type") is None:
             missing = "type" if feature.name else "name"
-            yield Finding(f"trainingInput[{number}] '{feature.name}'", f"has no {missing}", "one")
+            yield Finding(f"trainingInput[{index}] '{feature.name}'", f"has no {missing}", "one")

@@ -39,8 +39,8 @@ def cross_entropy_reads_softmax(model: Model) -> Iterator[Finding]:
     network = network_of(model)
     written = producers(network.layers)
     for name, blob, _ in _losses(network, _CROSS_ENTROPY):
-        number = written.get(blob)
-        layer = network.layers[number] if number is not None else None
+        index = written.get(blob)
+        layer = network.layers[index] if index is not None else None
         if layer is None or layer_kind(layer) != "softmax" or layer.output[0] != blob:
             by = "which no layer writes" if layer is None else f"the output of {with_article(layer_kind(layer))}"
             yield Finding(f"loss '{name}'", f"reads '{blob}', {by}", "the output of a softmax")
@@ -78,17 +78,17 @@ def gradient_reaches_layers(model: Model) -> Iterator[Finding]:
         return  # of that another rule speaks
     waiting, seen, blocker = deque([start]), {start}, None
     while waiting:  # breadth first, and once blocked for good: so Apple's compiler looks at it
-        number = waiting.popleft()
-        layer = network.layers[number]
+        index = waiting.popleft()
+        layer = network.layers[index]
         if layer.isUpdatable and blocker is not None:
             stop = network.layers[blocker]
             yield Finding(
-                place(number, layer),
+                place(index, layer),
                 f"is updatable and before {place(blocker, stop)}, {with_article(layer_kind(stop))}",
                 "only layers that pass on the gradient",
             )
-        if number != exempt and not passes_gradients(layer) and blocker is None:
-            blocker = number
+        if index != exempt and not passes_gradients(layer) and blocker is None:
+            blocker = index
         for blob in layer.input:
             before = written.get(str(blob))
             if before is not None and before not in seen:

@@ -97,8 +97,8 @@ def optional_inputs(model: Model) -> Iterator[Finding]:
         if not is_network(model) and kind not in ("mlProgram", "serializedModel"):
             yield Finding(where, "has a default for a missing value", expected, "clear it")
         elif model.specificationVersion < 5:
-            found = f"has a default for a missing value at version {model.specificationVersion}"
-            yield Finding(where, found, expected, "set the version to 5")
+            actual = f"has a default for a missing value at version {model.specificationVersion}"
+            yield Finding(where, actual, expected, "set the version to 5")
     for feature in model.description.output:
         if feature.type.isOptional:
             yield Finding(f"output '{feature.name}'", "is optional", "no optional outputs")

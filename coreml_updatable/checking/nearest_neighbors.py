@@ -74,10 +74,10 @@ def one_label_a_sample(model: Model) -> Iterator[Finding]:
 def sample_lengths(model: Model) -> Iterator[Finding]:
     """Every sample has numberOfDimensions values."""
     index = nearest_neighbors_of(model).nearestNeighborsIndex
-    for number, sample in enumerate(index.floatSamples):
+    for position, sample in enumerate(index.floatSamples):
         if len(sample.vector) != index.numberOfDimensions:
-            found, expected = f"has {len(sample.vector)} values", str(index.numberOfDimensions)
-            yield Finding(f"floatSamples[{number}]", found, expected)
+            actual, expected = f"has {len(sample.vector)} values", str(index.numberOfDimensions)
+            yield Finding(f"floatSamples[{position}]", actual, expected)
 
 
 def neighbors_label_output(model: Model) -> Iterator[Finding]:
@@ -97,8 +97,8 @@ def one_vector_input(model: Model) -> Iterator[Finding]:
     if inputs[0].type.WhichOneof("Type") != "multiArrayType":
         yield Finding(where, f"is a {inputs[0].type.WhichOneof('Type')}", "a multi-array", "put an extractor before it")
     elif len(inputs[0].type.multiArrayType.shape) != 1:
-        found = list(inputs[0].type.multiArrayType.shape)
-        yield Finding(where, f"has the shape {found}", "rank 1", "end the extractor in a squeeze or reshapeStatic")
+        result = list(inputs[0].type.multiArrayType.shape)
+        yield Finding(where, f"has the shape {result}", "rank 1", "end the extractor in a squeeze or reshapeStatic")
 
 
 def dimensions_fit(model: Model) -> Iterator[Finding]:
@@ -117,9 +117,9 @@ def dimensions_fit(model: Model) -> Iterator[Finding]:
 
 def samples_finite(model: Model) -> Iterator[Finding]:
     """No stored sample contains NaN or infinite numbers; its distance to everything would be NaN."""
-    for number, sample in enumerate(nearest_neighbors_of(model).nearestNeighborsIndex.floatSamples):
+    for index, sample in enumerate(nearest_neighbors_of(model).nearestNeighborsIndex.floatSamples):
         if not_finite_floats(sample):
-            yield Finding(f"floatSamples[{number}]", "holds NaN or infinite numbers", "finite ones")
+            yield Finding(f"floatSamples[{index}]", "holds NaN or infinite numbers", "finite ones")
 
 
 def last_member_fed(model: Model) -> Iterator[Finding]:

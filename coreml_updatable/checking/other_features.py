@@ -62,9 +62,9 @@ def _typed(
 
 
 def _of_types(side: str, feature: FeatureDescription, types: Sequence[str]) -> Iterator[Finding]:
-    found = feature.type.WhichOneof("Type")
-    if found is not None and found not in types:
-        yield Finding(f"{side} '{feature.name}'", f"is a {found}", f"a {' or '.join(types)}", "change its type")
+    result = feature.type.WhichOneof("Type")
+    if result is not None and result not in types:
+        yield Finding(f"{side} '{feature.name}'", f"is a {result}", f"a {' or '.join(types)}", "change its type")
 
 
 def _named(side: str, features: Sequence[FeatureDescription], name: str, *types: str) -> Iterator[Finding]:
@@ -96,8 +96,8 @@ def _mapped(model: Model) -> Iterator[Finding]:
     if given.type.WhichOneof("Type") != "sequenceType":
         return
     for feature, one in ((given, types[0]), (answer, types[1])):
-        found = feature.type.WhichOneof("Type"), feature.type.sequenceType.WhichOneof("Type")
-        if found != ("sequenceType", one):
+        result = feature.type.WhichOneof("Type"), feature.type.sequenceType.WhichOneof("Type")
+        if result != ("sequenceType", one):
             yield Finding(f"feature '{feature.name}'", "is not such a sequence", f"a sequence of {one}")
 
 
@@ -111,12 +111,12 @@ def _encoded(model: Model) -> Iterator[Finding]:
 def _kept(model: Model) -> Iterator[Finding]:
     """``imputer`` and ``scaler`` keep type and shape of a number or a vector."""
     given, answer = model.description.input[0], model.description.output[0]
-    found, made = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
-    widened = model.WhichOneof("Type") == "scaler" and (found, made) == ("int64Type", "doubleType")
+    output, result = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
+    widened = model.WhichOneof("Type") == "scaler" and (output, result) == ("int64Type", "doubleType")
     where = f"output '{answer.name}'"
-    if found != made and not widened:
-        yield Finding(where, f"is a {made}", f"a {found}, like the input", "change its type")
-    elif found == "multiArrayType":
+    if output != result and not widened:
+        yield Finding(where, f"is a {result}", f"a {output}, like the input", "change its type")
+    elif output == "multiArrayType":
         shape, kept = list(given.type.multiArrayType.shape), list(answer.type.multiArrayType.shape)
         if len(shape) != 1 or shape != kept:
             yield Finding(where, f"has shape {kept[:9]} for {shape[:9]}", "the same, of one length", "state one length")
@@ -214,10 +214,10 @@ def _tagged(model: Model) -> Iterator[Finding]:
     if feature_named(outputs, str(params.tokenTagsOutputFeatureName)) is None:
         yield Finding("tokenTagsOutputFeatureName", "is not an output", "the output that holds the tags", "name it")
     for feature in outputs:
-        wanted, found = types.get(str(feature.name)), feature.type.sequenceType.WhichOneof("Type")
-        if wanted is None or found != wanted:
+        wanted, result = types.get(str(feature.name)), feature.type.sequenceType.WhichOneof("Type")
+        if wanted is None or result != wanted:
             where = f"output '{feature.name}'"
-            yield Finding(where, f"is a sequence of {found}", f"{wanted or 'an output that the tagger names'}")
+            yield Finding(where, f"is a sequence of {result}", f"{wanted or 'an output that the tagger names'}")
 
 
 def _suppressed(model: Model) -> Iterator[Finding]:
@@ -245,8 +245,8 @@ def _suppressed(model: Model) -> Iterator[Finding]:
     types = {feature.type.multiArrayType.dataType for feature in arrays if feature is not None}
     allowed = {_ARRAY.DOUBLE} if model.specificationVersion < 5 else {_ARRAY.DOUBLE, _ARRAY.FLOAT32}
     if len(types) > 1 or not types <= allowed:
-        found = "are arrays of different or unsupported data types"
-        yield Finding("confidence and coordinates", found, "Double, or Float32 from version 5 on", "change the types")
+        result = "are arrays of different or unsupported data types"
+        yield Finding("confidence and coordinates", result, "Double, or Float32 from version 5 on", "change the types")
     if None not in arrays:
         yield from _suppressed_shapes(model, arrays[2], arrays[3])
 

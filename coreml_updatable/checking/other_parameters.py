@@ -27,8 +27,8 @@ def other_parameters(model: Model) -> Iterator[Finding]:
     if kind in ("treeEnsembleClassifier", "treeEnsembleRegressor"):
         yield from trees_grown(model)
     elif kind in _RULES:
-        for found, expected in _RULES[kind](model):
-            yield Finding(kind, found, expected)
+        for actual, expected in _RULES[kind](model):
+            yield Finding(kind, actual, expected)
 
 
 def _mapping(model: Model) -> Iterator[tuple[str, str]]:
@@ -44,7 +44,7 @@ def _curves(model: Model) -> Iterator[tuple[str, str]]:
     curves = model.classConfidenceThresholding.precisionRecallCurves
     if not curves:
         yield "has no precisionRecallCurves", "at least one"
-    for number, curve in enumerate(curves):
+    for index, curve in enumerate(curves):
         pairs = (
             (curve.precisionValues.vector, curve.precisionConfidenceThresholds.vector),
             (curve.recallValues.vector, curve.recallConfidenceThresholds.vector),
@@ -52,11 +52,11 @@ def _curves(model: Model) -> Iterator[tuple[str, str]]:
         for values, thresholds in pairs:
             if not values or len(values) != len(thresholds):
                 yield (
-                    f"has {len(values)} values and {len(thresholds)} thresholds in curve {number}",
+                    f"has {len(values)} values and {len(thresholds)} thresholds in curve {index}",
                     "equal numbers, not 0",
                 )
             if not all(isfinite(value) and value >= 0 for value in (*values, *thresholds)):
-                yield f"has a negative or infinite number in curve {number}", "finite numbers of 0 or more"
+                yield f"has a negative or infinite number in curve {index}", "finite numbers of 0 or more"
 
 
 def _custom(model: Model) -> Iterator[tuple[str, str]]:
@@ -78,9 +78,9 @@ def _indexed(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _sizes(model: Model) -> Iterator[tuple[str, str]]:
-    for number, column in enumerate(model.featureVectorizer.inputList):
+    for index, column in enumerate(model.featureVectorizer.inputList):
         if column.inputDimensions == 0:
-            yield f"has an empty input {number}", "1 or more"
+            yield f"has an empty input {index}", "1 or more"
 
 
 def _categories(model: Model) -> Iterator[tuple[str, str]]:

@@ -87,18 +87,18 @@ def seed_in_range(model: Model) -> Iterator[Finding]:
 
 def real_parameters(model: Model) -> Iterator[tuple[str, Model]]:
     """Yield name and message of each real-valued parameter that is set, including the momentum."""
-    found = optimizer_of(model)
-    if found is not None:
+    result = optimizer_of(model)
+    if result is not None:
         for name in ("learningRate", "momentum", "beta1", "beta2", "eps"):
-            if name in found[1].DESCRIPTOR.fields_by_name and found[1].HasField(name):
-                yield name, getattr(found[1], name)
+            if name in result[1].DESCRIPTOR.fields_by_name and result[1].HasField(name):
+                yield name, getattr(result[1], name)
 
 
 def whole_parameters(model: Model) -> Iterator[tuple[str, Model]]:
     """Yield mini-batch size and epochs, if they are set."""
-    found = optimizer_of(model)
-    if found is not None and found[1].HasField("miniBatchSize"):
-        yield "miniBatchSize", found[1].miniBatchSize
+    result = optimizer_of(model)
+    if result is not None and result[1].HasField("miniBatchSize"):
+        yield "miniBatchSize", result[1].miniBatchSize
     if network_of(model).updateParams.HasField("epochs"):
         yield "epochs", network_of(model).updateParams.epochs
 
@@ -110,8 +110,8 @@ def default_positive(name: str, parameter: Model) -> Iterator[Finding]:
 
 def default_in_set(name: str, parameter: Model) -> Iterator[Finding]:
     if parameter.HasField("set") and parameter.defaultValue not in parameter.set.values:
-        found = f"the default {parameter.defaultValue} is not in the set {sorted(parameter.set.values)}"
-        yield Finding(name, found, "a default in the set", "add it or change the default")
+        result = f"the default {parameter.defaultValue} is not in the set {sorted(parameter.set.values)}"
+        yield Finding(name, result, "a default in the set", "add it or change the default")
 
 
 def set_positive(name: str, parameter: Model) -> Iterator[Finding]:
@@ -142,13 +142,13 @@ def out_of_range(parameter: Model) -> bool:
 
 
 def _outside(name: str, default: float, limits: Model) -> Finding:
-    found = f"the default {default:g} is outside its range"
-    return Finding(name, found, f"{limits.minValue:g} to {limits.maxValue:g}", "widen the range or change the default")
+    result = f"the default {default:g} is outside its range"
+    return Finding(name, result, f"{limits.minValue:g} to {limits.maxValue:g}", "widen the range or change the default")
 
 
 def _missing(model: Model, kind: str) -> Iterator[Finding]:
-    found = optimizer_of(model)
-    if found is not None and found[0] == kind:
+    result = optimizer_of(model)
+    if result is not None and result[0] == kind:
         for name in _NEEDED[kind]:
-            if not found[1].HasField(name):
+            if not result[1].HasField(name):
                 yield Finding("updateParams.optimizer", f"has no {name}", "one", f"set {name}")

@@ -9,9 +9,9 @@ from coreml_updatable.spec.messages import FeatureDescription, Model
 from coreml_updatable.spec.network import pipeline_of
 
 
-def member_place(model: Model, number: int) -> str:
+def member_place(model: Model, index: int) -> str:
     names = pipeline_of(model).names
-    return f"models[{number}] '{names[number]}'" if number < len(names) else f"models[{number}]"
+    return f"models[{index}] '{names[index]}'" if index < len(names) else f"models[{index}]"
 
 
 def some_member(model: Model) -> Iterator[Finding]:
@@ -23,9 +23,9 @@ def some_member(model: Model) -> Iterator[Finding]:
 def members_fed(model: Model) -> Iterator[Finding]:
     """Every input of a member is an input of the pipeline or an output of an earlier member, with the same type."""
     known = {str(feature.name): feature for feature in model.description.input}
-    for number, member in enumerate(pipeline_of(model).models):
+    for index, member in enumerate(pipeline_of(model).models):
         for feature in member.description.input:
-            yield from _same(f"{member_place(model, number)}: input '{feature.name}'", feature, known)
+            yield from _same(f"{member_place(model, index)}: input '{feature.name}'", feature, known)
         known.update({str(feature.name): feature for feature in member.description.output})
 
 
@@ -52,17 +52,17 @@ def last_updatable(model: Model) -> Iterator[Finding]:
 def only_last_updatable(model: Model) -> Iterator[Finding]:
     """No other member of an updatable pipeline is updatable."""
     if model.isUpdatable:
-        for number, member in enumerate(pipeline_of(model).models[:-1]):
+        for index, member in enumerate(pipeline_of(model).models[:-1]):
             if member.isUpdatable:
-                yield Finding(member_place(model, number), "is updatable", "only the last member to be updatable")
+                yield Finding(member_place(model, index), "is updatable", "only the last member to be updatable")
 
 
 def none_updatable(model: Model) -> Iterator[Finding]:
     """No member of a pipeline that is not updatable is updatable."""
     if not model.isUpdatable:
-        for number, member in enumerate(pipeline_of(model).models):
+        for index, member in enumerate(pipeline_of(model).models):
             if member.isUpdatable:
-                yield Finding(member_place(model, number), "is updatable, but the pipeline is not", "both or neither")
+                yield Finding(member_place(model, index), "is updatable, but the pipeline is not", "both or neither")
 
 
 def member_names(model: Model) -> Iterator[Finding]:

@@ -20,23 +20,23 @@ class Range(NamedTuple):
     low: int = 0
     high: int | None = None
 
-    def plus(self, number: int) -> "Range":
-        return _ordered(_added(self.low, number), None if self.high is None else _added(self.high, number))
+    def plus(self, index: int) -> "Range":
+        return _ordered(_added(self.low, index), None if self.high is None else _added(self.high, index))
 
-    def times(self, number: int) -> "Range":
-        return _ordered(self.low * number % _WORD, None if self.high is None else self.high * number % _WORD)
+    def times(self, index: int) -> "Range":
+        return _ordered(self.low * index % _WORD, None if self.high is None else self.high * index % _WORD)
 
-    def over(self, number: int) -> "Range":
+    def over(self, index: int) -> "Range":
         """Divided and rounded down."""
-        if number <= 0:
-            raise ContradictionError(f"a length is divided by {number}")
-        return Range(self.low // number, None if self.high is None else self.high // number)
+        if index <= 0:
+            raise ContradictionError(f"a length is divided by {index}")
+        return Range(self.low // index, None if self.high is None else self.high // index)
 
-    def over_up(self, number: int) -> "Range":
+    def over_up(self, index: int) -> "Range":
         """Divided and rounded up."""
-        if number <= 0:
-            raise ContradictionError(f"a length is divided by {number}")
-        return Range(-(-self.low // number), None if self.high is None else -(-self.high // number))
+        if index <= 0:
+            raise ContradictionError(f"a length is divided by {index}")
+        return Range(-(-self.low // index), None if self.high is None else -(-self.high // index))
 
     def together(self, other: "Range") -> "Range":
         """The range of the sum."""
@@ -104,24 +104,24 @@ class Blob:
             self.narrow(axis, other[axis])
 
 
-def unsigned(number: int) -> int:
+def unsigned(index: int) -> int:
     """Return the value wrapped to 64 unsigned bits."""
-    return number % _WORD
+    return index % _WORD
 
 
-def signed(number: int) -> int:
+def signed(index: int) -> int:
     """Return the value wrapped to 32 signed bits."""
-    return (int(number) + 2**31) % 2**32 - 2**31
+    return (int(index) + 2**31) % 2**32 - 2**31
 
 
-def quotient(number: int, divisor: int) -> int:
+def quotient(index: int, divisor: int) -> int:
     """Integer division that rounds toward zero."""
-    size = abs(number) // abs(divisor)
-    return size if (number < 0) == (divisor < 0) else -size
+    size = abs(index) // abs(divisor)
+    return size if (index < 0) == (divisor < 0) else -size
 
 
-def _added(length: int, number: int) -> int:
-    return max(0, length + number) if number < 0 else (length + number) % _WORD
+def _added(length: int, index: int) -> int:
+    return max(0, length + index) if index < 0 else (length + index) % _WORD
 
 
 def _ordered(low: int, high: int | None) -> Range:

@@ -38,8 +38,8 @@ _BY_CHANNEL = ("PReLU", "parametricSoftplus")  # activations that have a paramet
 def blobs_counted(model: Model) -> Iterator[Finding]:
     """Every layer has as many inputs and outputs as its kind requires."""
     for where, layer in every_layer(model):
-        for found, expected in wrong_counts(layer):
-            yield Finding(where, found, expected)
+        for actual, expected in wrong_counts(layer):
+            yield Finding(where, actual, expected)
 
 
 def ranks_of(layer: NeuralNetworkLayer) -> tuple[int, int] | None:
@@ -94,7 +94,7 @@ def exact_mapping(model: Model) -> Iterator[Finding]:
     if network.arrayInputShapeMapping != NeuralNetwork_pb2.RANK5_ARRAY_MAPPING or not _arrays(model):
         return
     where, expected = "arrayInputShapeMapping", "EXACT_ARRAY_MAPPING"
-    newer = [number for number, layer in enumerate(network.layers) if not is_old_kind(layer)]
+    newer = [index for index, layer in enumerate(network.layers) if not is_old_kind(layer)]
     if newer:
         layer = network.layers[newer[0]]
         yield Finding(where, f"is RANK5, with {place(newer[0], layer)}, a {layer_kind(layer) or 'new kind'}", expected)
@@ -131,8 +131,8 @@ def known_ranks(model: Model) -> Iterator[Finding]:
 
 def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Iterator[Finding]:
     """Extend ``known``; ranks stated in a nested network are known only inside it."""
-    for number, layer in enumerate(network.layers):
-        where = inside + place(number, layer)
+    for index, layer in enumerate(network.layers):
+        where = inside + place(index, layer)
         for word, blobs, tensors in (
             ("input", layer.input, layer.inputTensor),
             ("output", layer.output, layer.outputTensor),
@@ -143,11 +143,11 @@ def _ranks_of(network: NeuralNetwork, inside: str, known: dict[str, int]) -> Ite
                 )
             for blob, tensor in zip(blobs, tensors, strict=False):
                 if tensor.dimValue and len(tensor.dimValue) != tensor.rank:
-                    found = f"states rank {tensor.rank} and {len(tensor.dimValue)} lengths of '{blob}'"
-                    yield Finding(where, found, "as many lengths as the rank")
+                    result = f"states rank {tensor.rank} and {len(tensor.dimValue)} lengths of '{blob}'"
+                    yield Finding(where, result, "as many lengths as the rank")
                 elif known.setdefault(str(blob), int(tensor.rank)) != tensor.rank:
-                    found = f"states rank {tensor.rank} for '{blob}'"
-                    yield Finding(where, found, f"{known[str(blob)]}, as stated elsewhere")
+                    result = f"states rank {tensor.rank} for '{blob}'"
+                    yield Finding(where, result, f"{known[str(blob)]}, as stated elsewhere")
         yield from _at_work(where, layer, known)
         yield from stated_axes(where, layer)
         for name, inner in inner_networks(layer):

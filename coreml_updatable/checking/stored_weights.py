@@ -122,8 +122,8 @@ def weight_counts(model: Model) -> Iterator[Finding]:
         for declared in declared_weights(layer):
             if layer_kind(layer) == _FLOATS_ONLY:
                 if len(declared.weights.floatValue) != declared.count:
-                    found = f"contains {len(declared.weights.floatValue)} 32-bit floats"
-                    yield Finding(f"{where}: {declared.name}", found, str(declared.count))
+                    result = f"contains {len(declared.weights.floatValue)} 32-bit floats"
+                    yield Finding(f"{where}: {declared.name}", result, str(declared.count))
             elif len(filled_fields(declared.weights)) < 2:  # of more another rule speaks
                 at = f"{where}: {declared.name}"
                 main = layer_kind(layer) == "convolution" and declared.name == "weights"
@@ -137,8 +137,8 @@ def one_precision(model: Model) -> Iterator[Finding]:
         for each in declared:
             filled = filled_fields(each.weights)
             if len(filled) > 1 and layer_kind(layer) != _FLOATS_ONLY:
-                found = f"fills {' and '.join(filled)}"
-                yield Finding(f"{where}: {each.name}", found, "one storage field", "clear the other")
+                result = f"fills {' and '.join(filled)}"
+                yield Finding(f"{where}: {each.name}", result, "one storage field", "clear the other")
         floats = {storage(each.weights) for each in declared} & {"float32", "float16"}
         if len(floats) > 1 and layer_kind(layer) not in _UNMIXED:
             yield Finding(where, "mixes 16-bit and 32-bit floats", "one precision", "convert all to 32 bits")
@@ -200,8 +200,8 @@ def _packed(where: str, declared: Declared) -> Iterator[Finding]:
         case "linearQuantization":
             scales, biases = len(quantization.linearQuantization.scale), len(quantization.linearQuantization.bias)
             if scales not in allowed or biases not in (0, scales):
-                found = f"has {scales} scales and {biases} biases"
-                yield Finding(where, found, f"one, or one per channel ({declared.channels})", "quantize again")
+                result = f"has {scales} scales and {biases} biases"
+                yield Finding(where, result, f"one, or one per channel ({declared.channels})", "quantize again")
         case "lookupTableQuantization":
             length = len(quantization.lookupTableQuantization.floatValue)
             if not 1 <= bits <= 8 or length != 2**bits:

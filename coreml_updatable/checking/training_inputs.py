@@ -65,8 +65,8 @@ def label_type(model: Model) -> Iterator[Finding]:
     name = str(model.description.predictedFeatureName)
     given, answer = feature_named(targets(model), name), feature_named(model.description.output, name)
     if given is not None and answer is not None and not equal_types(given, answer):
-        found, expected = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
-        yield Finding(f"{_WHERE} '{name}'", f"is a {found}", f"{expected}, like the output")
+        actual, expected = given.type.WhichOneof("Type"), answer.type.WhichOneof("Type")
+        yield Finding(f"{_WHERE} '{name}'", f"is a {actual}", f"{expected}, like the output")
 
 
 def targets(model: Model) -> list[FeatureDescription]:

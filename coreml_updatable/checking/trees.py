@@ -17,8 +17,8 @@ def trees_grown(model: Model) -> Iterator[Finding]:
         yield Finding(kind, "predicts no dimension", "numPredictionDimensions of 1 or more")
         return
     if len(trees.basePredictionValue) not in (0, dimensions):
-        found = f"has {len(trees.basePredictionValue)} base values"
-        yield Finding(kind, found, f"{dimensions}, one for each dimension, or none")
+        result = f"has {len(trees.basePredictionValue)} base values"
+        yield Finding(kind, result, f"{dimensions}, one for each dimension, or none")
     if kind == "treeEnsembleClassifier":
         labels = params.WhichOneof("ClassLabels")
         classes = len(getattr(params, labels).vector) if labels else 0

@@ -11,7 +11,7 @@ from coreml_updatable.spec.network import network_of
 
 
 def updatable_layers(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
-    return [(number, layer) for number, layer in enumerate(network_of(model).layers) if layer.isUpdatable]
+    return [(index, layer) for index, layer in enumerate(network_of(model).layers) if layer.isUpdatable]
 
 
 def weighted(model: Model) -> list[tuple[int, NeuralNetworkLayer]]:
@@ -27,10 +27,10 @@ def any_updatable_layer(model: Model) -> Iterator[Finding]:
 
 def updatable_layer_kinds(model: Model) -> Iterator[Finding]:
     """Only convolution, innerProduct and uniDirectionalLSTM layers can be updatable."""
-    for number, layer in updatable_layers(model):
+    for index, layer in updatable_layers(model):
         if not can_be_updatable(layer):
             yield Finding(
-                place(number, layer),
+                place(index, layer),
                 f"is an updatable {layer_kind(layer)}",
                 "a convolution, innerProduct or uniDirectionalLSTM",
             )
@@ -38,26 +38,26 @@ def updatable_layer_kinds(model: Model) -> Iterator[Finding]:
 
 def weights_flagged(model: Model) -> Iterator[Finding]:
     """The weights of an updatable convolution or inner product are flagged as updatable, too."""
-    for number, layer in weighted(model):
+    for index, layer in weighted(model):
         if not getattr(layer, layer_kind(layer)).weights.isUpdatable:
-            yield Finding(f"{place(number, layer)}: weights", "are not flagged as updatable", "the flag")
+            yield Finding(f"{place(index, layer)}: weights", "are not flagged as updatable", "the flag")
 
 
 def bias_flagged(model: Model) -> Iterator[Finding]:
     """The bias of an updatable convolution or inner product, if any, is flagged as updatable, too."""
-    for number, layer in weighted(model):
+    for index, layer in weighted(model):
         params = getattr(layer, layer_kind(layer))
         if params.hasBias and not params.bias.isUpdatable:
-            yield Finding(f"{place(number, layer)}: bias", "is not flagged as updatable", "the flag")
+            yield Finding(f"{place(index, layer)}: bias", "is not flagged as updatable", "the flag")
 
 
 def weights_not_quantized(model: Model) -> Iterator[Finding]:
     """Weights and bias of an updatable convolution or inner product are not quantized."""
-    for number, layer in weighted(model):
+    for index, layer in weighted(model):
         params = getattr(layer, layer_kind(layer))
         for name in ("weights", "bias") if params.hasBias else ("weights",):
             if getattr(params, name).HasField("quantization"):
-                where = f"{place(number, layer)}: {name}"
+                where = f"{place(index, layer)}: {name}"
                 yield Finding(where, "is quantized but updatable", "32-bit floats")
 
 

@@ -41,8 +41,8 @@ def _first_writers(model: Model) -> dict[str, str]:
 
 def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, str], loops: int) -> Iterator[_Tangle]:
     """Extend ``blobs`` and ``places`` (blob -> its first writer); ``loops``: how many loops contain this network."""
-    for number, layer in enumerate(network.layers):
-        where, kind = inside + place(number, layer), layer_kind(layer)
+    for index, layer in enumerate(network.layers):
+        where, kind = inside + place(index, layer), layer_kind(layer)
         if kind == "branch":  # its condition is there before it
             yield from _reads(layer, where, blobs, places)
             yield from _branch(layer, where, blobs, places, loops)
@@ -57,8 +57,8 @@ def _walk(network: NeuralNetwork, inside: str, blobs: _Blobs, places: dict[str, 
             yield from _reads(layer, where, blobs, places)
         for blob in map(str, layer.output):
             if blob in blobs and kind != "copy":
-                found = f"writes '{blob}', as does {places.get(blob, 'another layer')}"
-                yield "written", Finding(where, found, "a unique name")
+                result = f"writes '{blob}', as does {places.get(blob, 'another layer')}"
+                yield "written", Finding(where, result, "a unique name")
             blobs[blob] = blobs.get(blob, frozenset()) | {str(layer.name)}
             places.setdefault(blob, where)
 
@@ -67,9 +67,9 @@ def _reads(layer: NeuralNetworkLayer, where: str, blobs: _Blobs, places: dict[st
     for blob in map(str, layer.input):
         if blob not in blobs:
             inner = "only the inside of a branch or loop" if blob in places else "nothing before it"
-            found = f"reads '{blob}', which {inner} writes"
+            actual = f"reads '{blob}', which {inner} writes"
             expected = "a model input or the output of an earlier layer"
-            yield "read", Finding(where, found, expected, "put the layers in order")
+            yield "read", Finding(where, actual, expected, "put the layers in order")
 
 
 def _branch(
@@ -94,8 +94,8 @@ def _loop(
     if params.conditionNetwork.layers:
         yield from _walk(params.conditionNetwork, f"{where}: conditionNetwork: ", condition, places, loops)
         if variable and condition.get(variable) == blobs.get(variable):
-            found = f"has the conditionVar '{variable}', which its conditionNetwork does not write"
-            yield "loop", Finding(where, found, "a blob of that network", "write it there")
+            result = f"has the conditionVar '{variable}', which its conditionNetwork does not write"
+            yield "loop", Finding(where, result, "a blob of that network", "write it there")
         blobs.update(condition)
     body = dict(blobs)
     yield from _walk(params.bodyNetwork, f"{where}: bodyNetwork: ", body, places, loops + 1)

@@ -52,15 +52,15 @@ def main() -> None:
         _leave()
 
 
-def _stop(number: int, frame: "FrameType | None") -> None:
+def _stop(index: int, frame: "FrameType | None") -> None:
     """The handler of the signals ``STOPS``: an interrupt where something is to be cleared up, else the end at once."""
     del frame
     global _stopped_by
-    again, _stopped_by = bool(_stopped_by), number
+    again, _stopped_by = bool(_stopped_by), index
     if _at_work and not again:
         raise KeyboardInterrupt
     os.write(sys.stderr.fileno(), STOPPED.encode())
-    os._exit(128 + number)
+    os._exit(128 + index)
 
 
 def _not_raised(what: "UnraisableHookArgs") -> None:

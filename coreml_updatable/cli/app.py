@@ -50,7 +50,7 @@ COMPUTING = frozenset(COMMANDS) - {
 
 def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The command line with the commands ``names``; only their modules are imported."""
-    made = typer.Typer(
+    result = typer.Typer(
         name="coreml-updatable",
         cls=Group,
         help="Build Core ML models that keep learning on an iPhone, and verify them on any machine.",
@@ -60,19 +60,19 @@ def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
         rich_markup_mode=None,  # plain help: boxes would cost more time than all the rest
         context_settings={"max_content_width": 160},  # an option and its help on one line of a wide terminal
     )
-    made.callback()(_group)
+    result.callback()(_group)
     for name in names:
         command = getattr(import_module(f"coreml_updatable.cli.commands.{name}"), name)
-        made.command(name, cls=Command)(with_limits(command) if name in COMPUTING else command)
-    return made
+        result.command(name, cls=Command)(with_limits(command) if name in COMPUTING else command)
+    return result
 
 
 def overview() -> typer.Typer:
     """The command line without its commands' modules, for help and mistakes: it knows their names and first lines."""
-    made = app(())
+    result = app(())
     for name in COMMANDS:
-        made.command(name, cls=Command)(_standing_in(name))
-    return made
+        result.command(name, cls=Command)(_standing_in(name))
+    return result
 
 
 def _standing_in(name: str) -> Callable[[], None]:

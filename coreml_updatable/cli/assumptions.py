@@ -61,15 +61,15 @@ def chosen(given: list[str]) -> ChosenAssumptions:
     from coreml_updatable.runtime.assumptions import choices_of, fault_of
     from coreml_updatable.updating.assumptions import Assumptions
 
-    found, device = _stored()
+    result, device = _stored()
     for text in given:
         name, _, choice = text.partition("=")
         fault = fault_of(Assumptions, name, choice)
         if fault:
             raise typer.BadParameter(f"--assume {text}: {fault}")
-        found[name] = choice
-    named = {name: choice for name, choice in found.items() if choice != choices_of(Assumptions)[name][0]}
-    return ChosenAssumptions(Assumptions(**cast("dict[str, Any]", found)), named, device)
+        result[name] = choice
+    named = {name: choice for name, choice in result.items() if choice != choices_of(Assumptions)[name][0]}
+    return ChosenAssumptions(Assumptions(**cast("dict[str, Any]", result)), named, device)
 
 
 def _stored() -> tuple[dict[str, str], str]:
@@ -86,13 +86,13 @@ def _stored() -> tuple[dict[str, str], str]:
         return {}, ""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found, device = dict(content["choices"]), str(content["device"])
+        result, device = dict(content["choices"]), str(content["device"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(
             f"{path}: is not a file that `probes --read` wrote; read the results again, or delete it"
         ) from None
-    for name, choice in found.items():
+    for name, choice in result.items():
         fault = fault_of(Assumptions, name, choice)
         if fault:
             raise DataError(f"{path}: {fault}; read the results again, or delete it")
-    return found, device
+    return result, device

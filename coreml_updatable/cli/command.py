@@ -100,12 +100,12 @@ def _reworded(error: Any, message: str) -> str:
     """Return click's ``message`` in the words of our own errors, with a suggestion for a misspelt name."""
     if (option := getattr(error, "option_name", None)) is not None and "No such option" in message:
         return f"Unknown option '{option}'; {_option_meant(option, _options(error.ctx)) or 'see --help'}"
-    if found := re.match(r"No such command '(.*?)'", message):
-        return f"Unknown command '{found[1]}'; {did_you_mean(found[1], error.ctx.command.commands) or 'see --help'}"
+    if match := re.match(r"No such command '(.*?)'", message):
+        return f"Unknown command '{match[1]}'; {did_you_mean(match[1], error.ctx.command.commands) or 'see --help'}"
     message = " ".join(message.removeprefix("Invalid value: ").replace("Value error, ", "").split())
-    if found := re.match(r"Invalid value for '(.*?)': '(.*?)' is not one of (.*)\.$", message):
-        meant = did_you_mean(found[2], re.findall(r"'(.*?)'", found[3]))
-        return f"{found[1]} is '{found[2]}', expected one of {found[3]}{f'; {meant}' if meant else ''}"
+    if match := re.match(r"Invalid value for '(.*?)': '(.*?)' is not one of (.*)\.$", message):
+        meant = did_you_mean(match[2], re.findall(r"'(.*?)'", match[3]))
+        return f"{match[1]} is '{match[2]}', expected one of {match[3]}{f'; {meant}' if meant else ''}"
     return message
 
 

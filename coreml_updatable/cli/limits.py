@@ -45,8 +45,8 @@ def with_limits(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
     if size < 1:
         raise typer.BadParameter(f"--max-memory {text}: is not a size; use a number and a unit, such as 4GB")
     return size

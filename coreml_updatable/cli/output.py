@@ -59,10 +59,10 @@ def console(*, stderr: bool = False) -> "Console":
     """A rich console for tables and bars; their cells must be visible when they are given."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
-        made.width = _ENDLESS
-    return made
+    result = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not result.is_terminal:
+        result.width = _ENDLESS
+    return result
 
 
 def guard() -> None:

@@ -24,7 +24,7 @@ def input_of(text: str) -> "ImageInput | ArrayInput":
 def numbers_of(option: str, text: str | None) -> tuple[float, ...]:
     """``0.485,0.456,0.406``; empty for nothing."""
     try:
-        return tuple(float(one) for one in text.split(",")) if text else ()
+        return tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise typer.BadParameter(f"{option} {text}: expected one number per channel, such as 0.5") from None
 
@@ -34,7 +34,7 @@ def labels_of(text: str | None) -> tuple[str, ...]:
     if text is None:
         return ()
     if not text.startswith("@"):
-        return tuple(one.strip() for one in text.split(","))
+        return tuple(part.strip() for part in text.split(","))
     from pathlib import Path
 
     from coreml_updatable.data.notation import labels_in
@@ -51,23 +51,23 @@ def names(option: str, texts: Sequence[str], known: Collection[str] = ()) -> lis
 
     BadParameter for an empty name.
     """
-    found: list[str] = []
+    result: list[str] = []
     for text in texts:
-        found += [text] if text in known else [name.strip() for name in text.split(",")]
-    if not all(found):
+        result += [text] if text in known else [name.strip() for name in text.split(",")]
+    if not all(result):
         raise typer.BadParameter(f"{option} {' '.join(texts)}: a name is empty, expected names such as a,b,c")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(result))
 
 
 def labels(text: str, own: Sequence[str] | Sequence[int]) -> tuple[str, ...] | tuple[int, ...]:
     """Labels split at commas: integers for a model whose ``own`` labels are integers, else strings."""
-    found = tuple(name.strip() for name in text.split(","))
-    if not all(found):
+    result = tuple(name.strip() for name in text.split(","))
+    if not all(result):
         raise typer.BadParameter(f"--labels {text}: a label is empty, expected labels such as a,b,c")
     if not own or isinstance(own[0], str):
-        return found
+        return result
     try:
-        return tuple(int(label) for label in found)
+        return tuple(int(label) for label in result)
     except ValueError:
         raise typer.BadParameter(
             f"--labels {text}: expected integers like the model's labels, such as {own[0]}"
@@ -87,7 +87,7 @@ def whole(option: str, text: str) -> "Int64Parameter":
         return Int64Parameter(value)
     if ".." in allowed:
         return Int64Parameter(value, range=_range(option, text, allowed, int))
-    return Int64Parameter(value, allowed=tuple(_number(option, text, one, int) for one in allowed.split(",")))
+    return Int64Parameter(value, allowed=tuple(_number(option, text, part, int) for part in allowed.split(",")))
 
 
 def real(option: str, text: str) -> "DoubleParameter":

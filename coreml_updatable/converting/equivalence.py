@@ -31,7 +31,7 @@ _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 def remedy(model: Model) -> str:
     """The end of a sentence that says the answers of ``model`` and of what was made of it differ."""
-    where, number = max(_extremes(model), key=lambda found: _size(found[1]), default=("", 0.0))
+    where, number = max(_extremes(model), key=lambda item: _size(item[1]), default=("", 0.0))
     if _size(number) > LARGEST:
         return (
             f"nothing was written, because {where} contains the number {number:.3g}, which makes 32-bit sums "
@@ -53,14 +53,14 @@ def _extremes(model: Model) -> Iterator[tuple[str, float]]:
     parts = [("model", getattr(model, model.WhichOneof("Type")))]
     if is_network(model):
         network = network_of(model)
-        layers = [(place(number, layer), layer) for number, layer in enumerate(network.layers)]
+        layers = [(place(index, layer), layer) for index, layer in enumerate(network.layers)]
         parts = [(where, layer) for where, layer in layers if layer_kind(layer) not in _NO_SUMMANDS]
         parts += [("preprocessing", each) for each in network.preprocessing]
     for where, part in parts:
         for numbers in _numbers(part):
-            found = np.asarray(numbers, np.float64).ravel()
-            if found.size:
-                yield where, float(found[np.argmax(np.where(np.isnan(found), np.inf, np.abs(found)))])
+            result = np.asarray(numbers, np.float64).ravel()
+            if result.size:
+                yield where, float(result[np.argmax(np.where(np.isnan(result), np.inf, np.abs(result)))])
 
 
 def _numbers(message: Any) -> Iterator[Any]:
@@ -237,15 +237,15 @@ def _answers(model: Model) -> Float64Array:
 
 def unrounded(model: Model) -> Model:
     """The same model, its answers in 32 bits whatever it declares, pictures too: it is the sums that are compared."""
-    made = copy_of(model)
-    for feature in made.description.output:
+    result = copy_of(model)
+    for feature in result.description.output:
         if feature.type.WhichOneof("Type") in ("multiArrayType", "imageType"):
             feature.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
-    return made
+    return result
 
 
 def _with_probabilities(model: Model) -> Model:
     """A classifier that answers a label only, with the probabilities behind it."""
-    made = copy_of(model)
-    made.description.predictedProbabilitiesName = "probabilities"
-    return made
+    result = copy_of(model)
+    result.description.predictedProbabilitiesName = "probabilities"
+    return result

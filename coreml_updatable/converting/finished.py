@@ -81,13 +81,13 @@ def _finished(convert: Callable[[SourceRequest], ConvertedSource], request: Sour
             ) from error
     warnings = expect_valid(model, "converted model")
     rows = converted.rows or tuple(trial_rows(model, ROWS))
-    found = _agreement(model, replace(converted, rows=rows), converted.answers(rows))
+    result = _agreement(model, replace(converted, rows=rows), converted.answers(rows))
     return Finished(
         model,
         _trained(model),
         converted.reference,
-        found,
-        (*converted.notes, *found.notes),
+        result,
+        (*converted.notes, *result.notes),
         tuple(warnings),
         converted.facts,
     )
@@ -95,7 +95,7 @@ def _finished(convert: Callable[[SourceRequest], ConvertedSource], request: Sour
 
 def _of_core_ml(converted: ConvertedSource, request: SourceRequest, wishes: Wishes) -> Finished:
     """A Core ML model is marked as ``mark`` does it; one that is updatable already stays, unless something is asked."""
-    model, notes, found = converted.model, converted.notes, Agreement(0.0)
+    model, notes, output = converted.model, converted.notes, Agreement(0.0)
     if not model.isUpdatable or request.labels or request.head == "new":
         if request.head == "new":
             wishes = {**wishes, "head": "new"}
@@ -103,11 +103,11 @@ def _of_core_ml(converted: ConvertedSource, request: SourceRequest, wishes: Wish
                 *notes,
                 "the head is new; with the old weights in its place, the predictions are the same as before",
             )
-        made, found = marked_and_proved(model, UpdateSettings(), **wishes)
-        model, notes = made.model, (*notes, *made.repairs)
+        result, output = marked_and_proved(model, UpdateSettings(), **wishes)
+        model, notes = result.model, (*notes, *result.repairs)
     warnings = expect_valid(model, "converted model")
     return Finished(
-        model, _trained(model), converted.reference, found, (*notes, *found.notes), tuple(warnings), converted.facts
+        model, _trained(model), converted.reference, output, (*notes, *output.notes), tuple(warnings), converted.facts
     )
 
 
@@ -135,7 +135,7 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
     same = logits is not None and logits.verdict == "agree" and logits.relative <= SAME_LOGITS
     difference, rounding, notes = _difference(converted, said, expected, same_logits=same)
     if logits is None:
-        found = agreement(difference, expected, said, f"the answer of {reference}")
+        actual = agreement(difference, expected, said, f"the answer of {reference}")
     elif logits.verdict == "differ":
         raise BuildError(
             f"converted model: its logits differ from those of {reference} by {logits.relative:.2g} of their spread "
@@ -143,8 +143,8 @@ def _agreement(model: Model, converted: ConvertedSource, expected: Float64Array)
             "correctly"
         )
     else:
-        found = agreement_by_logits(difference, expected, said, logits, reference)
-    return replace(found, notes=(*notes, *found.notes), rounding=rounding)
+        actual = agreement_by_logits(difference, expected, said, logits, reference)
+    return replace(actual, notes=(*notes, *actual.notes), rounding=rounding)
 
 
 def _difference(

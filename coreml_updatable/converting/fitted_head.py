@@ -63,17 +63,17 @@ def frame_of(features: Float64Array, labels: Int64Array) -> Frame:
     means = np.stack([features[labels == label].mean(axis=0) for label in present])
     rest = features - means[place]
     if len(rest) > length:
-        variances, found = np.linalg.eigh(rest.T @ rest / len(rest))
+        variances, result = np.linalg.eigh(rest.T @ rest / len(rest))
     else:
         variances, vectors = np.linalg.eigh(rest @ rest.T / len(rest))
-        found = rest.T @ vectors / np.sqrt(np.maximum(variances * len(rest), 1e-30))
+        result = rest.T @ vectors / np.sqrt(np.maximum(variances * len(rest), 1e-30))
     real = variances > 1e-9 * max(float(variances[-1]), 1e-30)
-    variances, found = variances[real][::-1], found[:, real][:, ::-1]
+    variances, result = variances[real][::-1], result[:, real][:, ::-1]
     if not len(variances):
         return Frame(mean, np.zeros((0, length)), np.zeros(0))
     kept = KEPT * variances.mean()
-    variances, found = variances[:DIRECTIONS], found[:, :DIRECTIONS]
-    return Frame(mean, np.ascontiguousarray(found.T), 1 - np.sqrt(kept / (variances + kept)))
+    variances, result = variances[:DIRECTIONS], result[:, :DIRECTIONS]
+    return Frame(mean, np.ascontiguousarray(result.T), 1 - np.sqrt(kept / (variances + kept)))
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def central(rows: Float64Array, members: Int64Array, count: int) -> Int64Array:
         return members
     centers = KMeans(distinct, n_init=1, random_state=0).fit(own).cluster_centers_
     distances = ((own[:, None] - centers[None]) ** 2).sum(axis=2)
-    return np.array(sorted({int(members[at]) for at in distances.argmin(axis=0)}), np.int64)
+    return np.array(sorted({int(members[index]) for index in distances.argmin(axis=0)}), np.int64)
 
 
 def regression(
@@ -145,8 +145,8 @@ def regression(
     if len(present) < 2:
         bias[present] = 0.0
         return weights, bias
-    found = LogisticRegression(C=decay, max_iter=2000, tol=tolerance).fit(seen, labels)
-    slopes, offsets = found.coef_ @ basis.T, found.intercept_
+    result = LogisticRegression(C=decay, max_iter=2000, tol=tolerance).fit(seen, labels)
+    slopes, offsets = result.coef_ @ basis.T, result.intercept_
     if len(present) == 2:  # scikit-learn has one row for two classes
         slopes, offsets = np.concatenate([-slopes, slopes]) / 2, np.concatenate([-offsets, offsets]) / 2
     weights[present], bias[present] = slopes, offsets

@@ -80,12 +80,12 @@ def _choose(rows: _Rows, groups: Int64Array, classes: int, seed: int) -> HeadSet
         )
     best = max(scores.values())
     spread = float(np.sqrt(max(best * (1 - best), 0.25 / len(labels)) / len(labels)))
-    good = [one for one in scores if scores[one] >= best - spread]
-    tried = {one: owners for one in good if (owners := list(_owners(rows, folds, classes, one, seed)))}
+    good = [score for score in scores if scores[score] >= best - spread]
+    tried = {item: owners for item in good if (owners := list(_owners(rows, folds, classes, item, seed)))}
     if not tried:
-        chosen = max(good, key=lambda one: (scores[one], -one))
-        told = "the length of the embedding and the k-NN's samples are the defaults: too few kinds to simulate owners"
-        return HeadSettings(chosen, why=(_accuracy_in_words(chosen, scores, best, spread), told))
+        chosen = max(good, key=lambda entry: (scores[entry], -entry))
+        text = "the length of the embedding and the k-NN's samples are the defaults: too few kinds to simulate owners"
+        return HeadSettings(chosen, why=(_accuracy_in_words(chosen, scores, best, spread), text))
     return _with_updates(tried, scores, best, spread, classes)
 
 
@@ -128,11 +128,11 @@ def _owners(looked_at: _Rows, folds: Int64Array, classes: int, decay: float, see
     """For each kind, an owner who calls it what the head takes it for, and one who calls it the second most likely."""
     values, labels, numbers = looked_at.values, looked_at.labels, looked_at.kinds
     random = np.random.default_rng(seed)
-    for number in range(looked_at.count):
-        own = random.permutation(np.flatnonzero(numbers == number))
+    for index in range(looked_at.count):
+        own = random.permutation(np.flatnonzero(numbers == index))
         shots = min(SHOTS, len(own) // 2)
-        train = np.flatnonzero((numbers != number) & (folds % 3 != 0))
-        test = np.flatnonzero((numbers != number) & (folds % 3 == 0))
+        train = np.flatnonzero((numbers != index) & (folds % 3 != 0))
+        test = np.flatnonzero((numbers != index) & (folds % 3 == 0))
         if shots < 1 or len(test) < 1 or len(set(labels[train].tolist())) < 2:
             continue
         frame = looked_at.frame(train)
@@ -142,7 +142,7 @@ def _owners(looked_at: _Rows, folds: Int64Array, classes: int, decay: float, see
         said = _softmax(mine @ head[0].T + head[1]).mean(axis=0)
         asked = frame.placed(values[test]) @ basis
         typical = dict[int, Int64Array]()
-        order = [one for one in np.argsort(-said).tolist() if one in set(labels[train].tolist())]
+        order = [item for item in np.argsort(-said).tolist() if item in set(labels[train].tolist())]
         for label in order[:2]:
             yield _Owner(
                 int(label),
@@ -165,13 +165,13 @@ def _with_updates(
         for count in SAMPLES
         for neighbors in NEIGHBORS
     }
-    count, neighbors = max(remembered, key=lambda one: _worth(remembered[one], NOTHING_FORGOTTEN))
+    count, neighbors = max(remembered, key=lambda item: _worth(remembered[item], NOTHING_FORGOTTEN))
     updated: dict[tuple[float, float], Any] = {
         (decay, step): np.mean([_updated(owner, step) for owner in owners], axis=0)
         for decay, owners in tried.items()
         for step in STEPS
     }
-    chosen, step = max(updated, key=lambda one: _worth(updated[one]))
+    chosen, step = max(updated, key=lambda entry: _worth(updated[entry]))
     network, knn = updated[chosen, step], remembered[count, neighbors]
     return HeadSettings(
         chosen,

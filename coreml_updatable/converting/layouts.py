@@ -87,12 +87,12 @@ def _alike(answers: list[dict[str, Any]]) -> bool:
     return _difference([answers[0]] * (len(answers) - 1), answers[1:]) <= CONSTANT
 
 
-def _of_features(one: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> tuple[float, Compared]:
+def _of_features(model: Model, other: Model, rows: Sequence[Mapping[str, Any]]) -> tuple[float, Compared]:
     """Relative to the largest, and to the spread; a network whose features hardly count would else agree with any."""
-    expected = _features(one, rows)
-    found = expected if one == other else _features(other, rows)
-    largest = float(np.abs(found - expected).max() / max(1e-9, float(np.abs(expected).max())))
-    return largest, compared(expected, found)
+    expected = _features(model, rows)
+    actual = expected if model == other else _features(other, rows)
+    largest = float(np.abs(actual - expected).max() / max(1e-9, float(np.abs(expected).max())))
+    return largest, compared(expected, actual)
 
 
 def _features(model: Model, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
@@ -106,17 +106,17 @@ def _answers(laid: Models, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, 
     return [dict(row) for row in rows]
 
 
-def _difference(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
+def _difference(item: list[dict[str, Any]], other: list[dict[str, Any]]) -> float:
     """NaN where one of them is."""
     largest = [0.0]
-    for mine, theirs in zip(one, other, strict=True):
+    for mine, theirs in zip(item, other, strict=True):
         for name, value in mine.items():
             if isinstance(value, Mapping):
                 shares = theirs[name]
                 largest += [abs(value.get(key, 0.0) - shares.get(key, 0.0)) for key in {*value, *shares}]
             elif not isinstance(value, str):
-                found, expected = np.asarray(theirs[name], np.float64), np.asarray(value, np.float64)
-                largest.append(float(np.abs(found.ravel() - expected.ravel()).max()) if found.size else 0.0)
+                actual, expected = np.asarray(theirs[name], np.float64), np.asarray(value, np.float64)
+                largest.append(float(np.abs(actual.ravel() - expected.ravel()).max()) if actual.size else 0.0)
     return float(np.max(largest))
 
 
@@ -132,7 +132,8 @@ def _learned(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
     inputs = {str(feature.name) for feature in head.description.input}
     targets = [feature for feature in head.description.trainingInput if feature.name not in inputs]
     taught = [
-        {**row, **{str(one.name): _target(one, head, number) for one in targets}} for number, row in enumerate(rows)
+        {**row, **{str(target.name): _target(target, head, index) for target in targets}}
+        for index, row in enumerate(rows)
     ]
     return _weights_of(UpdateTask(head, taught, parameters=_fewest_epochs(head)).resume().model.message)
 
@@ -150,7 +151,7 @@ def _weights_of(model: Model) -> Float64Array:
     )
 
 
-def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
+def _target(feature: FeatureDescription, model: Model, index: int) -> Any:
     model = last_member(model)
     kind = feature.type.WhichOneof("Type")
     if kind == "multiArrayType":
@@ -165,7 +166,7 @@ def _target(feature: FeatureDescription, model: Model, number: int) -> Any:
     known: Sequence[str | int] = class_labels(model)
     if not known and not is_network(model):
         known = sample_labels(nearest_neighbors_of(model))
-    return known[number % len(known)] if known else "a" if kind == "stringType" else 0
+    return known[index % len(known)] if known else "a" if kind == "stringType" else 0
 
 
 def _fewest_epochs(model: Model) -> dict[str, int]:
@@ -203,12 +204,12 @@ def laid_out(models: Sequence[Model], layout: str, bits: int | None = None) -> L
     BuildError where the result breaks a rule or does not answer and learn as ``models``.
     """
     arranged = arrange(models, layout, bits)
-    before, parts, made = arranged.before, arranged.parts, arranged.models
+    before, parts, result = arranged.before, arranged.parts, arranged.models
     kept = 32 if layout == "single" else fewest_bits(parts.extractor)
     rounded = bits if bits is not None and bits < fewest_bits(before.extractor) else 32
     whole = models if len(models) == 1 else (before.extractor, before.head)
-    agreed, heads = agreement(whole, made, (before.extractor, parts.extractor), rounded)
-    return Laid(made, kept, agreed, heads, arranged.warnings, _sizes(parts, layout, made))
+    agreed, heads = agreement(whole, result, (before.extractor, parts.extractor), rounded)
+    return Laid(result, kept, agreed, heads, arranged.warnings, _sizes(parts, layout, result))
 
 
 @dataclass(frozen=True)
@@ -229,9 +230,9 @@ def arrange(models: Sequence[Model], layout: str, bits: int | None = None) -> Ar
         )
     before = _parts(models)
     parts = before if bits is None else Parts(with_bits(before.extractor, bits), before.head)
-    made = _models(parts, layout)
+    result = _models(parts, layout)
     return Arranged(
-        before, parts, made, tuple(problem for one in made for problem in expect_valid(one, "layout", BuildError))
+        before, parts, result, tuple(problem for item in result for problem in expect_valid(item, "layout", BuildError))
     )
 
 
@@ -255,8 +256,8 @@ def _models(parts: Parts, layout: str) -> tuple[Model, ...]:
     raise ModelError(f"layout: found {layout!r}, expected one of {', '.join(LAYOUTS)}")
 
 
-def _sizes(parts: Parts, layout: str, made: tuple[Model, ...]) -> dict[str, tuple[int, ...]]:
-    sizes = {layout: tuple(len(model_bytes(model)) for model in made)}
+def _sizes(parts: Parts, layout: str, result: tuple[Model, ...]) -> dict[str, tuple[int, ...]]:
+    sizes = {layout: tuple(len(model_bytes(model)) for model in result)}
     for other in LAYOUTS:
         if other not in sizes:
             try:

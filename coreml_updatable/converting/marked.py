@@ -23,18 +23,18 @@ def marked_and_proved(
     Where the head is new, both are compared with the old one in its place. Raises BuildError where they differ.
     ``expect`` may refuse the marked model before anything runs: a proof takes long where a network is large.
     """
-    made = marked(before, settings, **wishes)
+    result = marked(before, settings, **wishes)
     if expect is not None:
-        expect(made.model)
+        expect(result.model)
     if wishes.get("head", "keep") == "keep":
-        return made, prove_unchanged(before, made.model, wishes.get("reserved_share", HIDDEN))
+        return result, prove_unchanged(before, result.model, wishes.get("reserved_share", HIDDEN))
     kept: Wishes = {"layers": wishes.get("layers"), "last": wishes.get("last", 1)}
     if wishes.get("labels") is None:
         kept["loss"] = wishes.get("loss")
-    old = _behind_which_no_bounds(before, learns_values=is_squared_error(network_of(last_member(made.model))))
+    old = _behind_which_no_bounds(before, learns_values=is_squared_error(network_of(last_member(result.model))))
     if is_network(old) and answers_one_number(old) and wishes.get("labels") is not None:
         kept["labels"] = ("0", "1")  # the softmax of one number is always 1, which would prove nothing
-    return made, prove_unchanged(old, marked(old, settings, **kept).model)
+    return result, prove_unchanged(old, marked(old, settings, **kept).model)
 
 
 def _behind_which_no_bounds(model: Model, *, learns_values: bool) -> Model:
@@ -43,7 +43,7 @@ def _behind_which_no_bounds(model: Model, *, learns_values: bool) -> Model:
         return model
     if not is_pipeline(model):
         return without_end(model)[0] if is_network(model) else model
-    made = copy_of(model)
-    last = pipeline_of(made).models[-1]
+    result = copy_of(model)
+    last = pipeline_of(result).models[-1]
     last.CopyFrom(_behind_which_no_bounds(last, learns_values=False))
-    return made
+    return result

@@ -38,15 +38,15 @@ def embedded(extractor: Model, rows: Iterable[Row]) -> Float32Array:
     Raises ModelError for an embedding that is not finite, and what the runtime raises for a row that does not fit.
     """
     name, runnable = str(extractor.description.output[0].name), load(extractor)
-    waiting, found = iter(rows), list[Float32Array]()
+    waiting, result = iter(rows), list[Float32Array]()
     while block := list(islice(waiting, AT_A_TIME)):
-        numbers = range(len(found), len(found) + len(block))
+        numbers = range(len(result), len(result) + len(block))
         for number, answer in zip(numbers, runnable.predict(runnable.frozen(block, numbers)), strict=True):
             vector = np.asarray(answer[name], np.float32)
             if not np.isfinite(vector).all():
                 raise ModelError(f"row {number}: the extractor returned NaN or infinite numbers; check its weights")
-            found.append(vector)
-    return np.stack(found) if found else np.zeros((0, embedding_length(extractor)), np.float32)
+            result.append(vector)
+    return np.stack(result) if result else np.zeros((0, embedding_length(extractor)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ def filled_and_proved(
     broken rule, and what ``prove_knn`` raises.
     """
     warnings = expect_valid(empty, "k-NN model")
-    made, names, first = empty, list[str](), None
+    result, names, first = empty, list[str](), None
     if rows is not None:
         target = str(empty.description.predictedFeatureName)
         labels: list[Any] = []
 
         def bare() -> Iterator[PlainRow]:
-            for number, (name, row) in enumerate(rows):
-                expect_mapping(row, number)
+            for index, (name, row) in enumerate(rows):
+                expect_mapping(row, index)
                 names.append(name)
                 if target not in row:
-                    raise DataError(f"row {number}: lacks '{target}', the label; add it to the row")
+                    raise DataError(f"row {index}: lacks '{target}', the label; add it to the row")
                 expect_label(empty, row[target])
                 labels.append(row[target])
                 yield {key: value for key, value in row.items() if key != target}
@@ -89,12 +89,12 @@ def filled_and_proved(
             first = next(waiting, None)
             if first is None:
                 raise DataError("samples: contains no rows; add at least one, or omit --samples")
-            made = with_samples(empty, embedded(pipeline_of(empty).models[0], chain([first], waiting)), labels)
+            result = with_samples(empty, embedded(pipeline_of(empty).models[0], chain([first], waiting)), labels)
         except UserError as error:
             raise named(error, names) from error
-        warnings = expect_valid(made, "k-NN model")
-    proof, samples = prove_knn(source, made, cut=cut, first=first)
-    return ProvedKNN(made, proof, samples, tuple(warnings))
+        warnings = expect_valid(result, "k-NN model")
+    proof, samples = prove_knn(source, result, cut=cut, first=first)
+    return ProvedKNN(result, proof, samples, tuple(warnings))
 
 
 ALLOWED_DIFFERENCE = 1e-5  # of the largest number in the embeddings: 32-bit sums in another order differ by less
@@ -102,7 +102,7 @@ ROWS = 4
 _FAULT = "nothing was written; this is a bug in coreml_updatable, please report it"
 
 
-def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None = None) -> tuple[Agreement, int]:
+def prove_knn(source: Model, result: Model, *, cut: bool, first: PlainRow | None = None) -> tuple[Agreement, int]:
     """Return how far embeddings agree, relative to their largest number, and the samples after an update with one row.
 
     ``first`` is the row of the first sample, where there are samples.
@@ -112,13 +112,13 @@ def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None =
     ModelError where an embedding is not finite.
     """
     rows = trial_rows(source, ROWS)
-    front = pipeline_of(made).models[0]
-    found = embedded(front, rows)
-    expected = _before_the_head(source, rows, found.shape[1]) if cut else _answers(source, rows)
-    if expected.shape != found.shape:
-        raise BuildError(f"k-NN: the embedding has the shape {found.shape}, expected {expected.shape}; {_FAULT}")
-    difference = float(np.abs(expected - found).max() / max(1e-6, float(np.abs(expected).max())))
-    by_spread = compared(np.asarray(expected, np.float64), np.asarray(found, np.float64))
+    front = pipeline_of(result).models[0]
+    actual = embedded(front, rows)
+    expected = _before_the_head(source, rows, actual.shape[1]) if cut else _answers(source, rows)
+    if expected.shape != actual.shape:
+        raise BuildError(f"k-NN: the embedding has the shape {actual.shape}, expected {expected.shape}; {_FAULT}")
+    difference = float(np.abs(expected - actual).max() / max(1e-6, float(np.abs(expected).max())))
+    by_spread = compared(np.asarray(expected, np.float64), np.asarray(actual, np.float64))
     if not difference <= ALLOWED_DIFFERENCE or by_spread.verdict == "differ":
         raise BuildError(
             f"k-NN: its embedding differs from the extractor's by {difference:.2g}, expected at most "
@@ -126,9 +126,9 @@ def prove_knn(source: Model, made: Model, *, cut: bool, first: PlainRow | None =
             f"{ALLOWED:g}; {remedy(source)}"
         )
     if first is not None:
-        _finds_itself(made, embedded(front, [first])[0])
-    samples = _learns(made, rows[0] if first is None else first)
-    found_alike = agreement(difference, expected.astype(np.float64), found.astype(np.float64), "the embedding")
+        _finds_itself(result, embedded(front, [first])[0])
+    samples = _learns(result, rows[0] if first is None else first)
+    found_alike = agreement(difference, expected.astype(np.float64), actual.astype(np.float64), "the embedding")
     return replace(found_alike, relative=by_spread.relative), samples
 
 
@@ -138,7 +138,7 @@ def _before_the_head(source: Model, rows: Sequence[Row], length: int) -> Float32
     unchanged(source, repaired)
     blob = str(head.input[0])
     read = [np.asarray(answer[blob]) for answer in load(repaired).predict(rows, intermediate={blob})]
-    return np.stack([(one if one.size == length else one.mean(axis=(-2, -1))).ravel() for one in read])
+    return np.stack([(item if item.size == length else item.mean(axis=(-2, -1))).ravel() for item in read])
 
 
 def _answers(source: Model, rows: Sequence[Row]) -> Float32Array:
@@ -146,14 +146,14 @@ def _answers(source: Model, rows: Sequence[Row]) -> Float32Array:
     return np.stack([np.ravel(answer[name]) for answer in load(unrounded(source)).predict(rows)]).astype(np.float32)
 
 
-def _finds_itself(made: Model, vector: Float32Array) -> None:
+def _finds_itself(result: Model, vector: Float32Array) -> None:
     """With one neighbor asked for, the answer is the label of a sample that lies where the first one does."""
-    samples = samples_of(made)
+    samples = samples_of(result)
     distances = np.abs(samples.embeddings - vector).max(axis=1)
     near = distances <= ALLOWED_DIFFERENCE * max(1e-6, float(np.abs(vector).max()))
     if not near[0]:
         raise BuildError(f"k-NN: the first sample lies {distances[0]:.2g} away from its own row's embedding; {_FAULT}")
-    alone = copy_of(pipeline_of(made).models[-1])
+    alone = copy_of(pipeline_of(result).models[-1])
     neighbors = nearest_neighbors_of(alone).numberOfNeighbors
     neighbors.Clear()
     neighbors.defaultValue = 1
@@ -166,15 +166,15 @@ def _finds_itself(made: Model, vector: Float32Array) -> None:
         )
 
 
-def _learns(made: Model, row: PlainRow) -> int:
-    samples = samples_of(made)
-    classifier = nearest_neighbors_of(made)
+def _learns(result: Model, row: PlainRow) -> int:
+    samples = samples_of(result)
+    classifier = nearest_neighbors_of(result)
     default = getattr(classifier, str(classifier.WhichOneof("DefaultClassLabel")))
     label = samples.labels[0] if samples.labels else default
-    features = {str(feature.name) for feature in made.description.input}
+    features = {str(feature.name) for feature in result.description.input}
     taught = {name: value for name, value in row.items() if name in features}
-    taught[str(made.description.predictedFeatureName)] = label
-    learned = samples_of(UpdateTask(made, [taught]).resume().model.message)
+    taught[str(result.description.predictedFeatureName)] = label
+    learned = samples_of(UpdateTask(result, [taught]).resume().model.message)
     kept = learned.embeddings[: len(samples.labels)].tobytes() == samples.embeddings.tobytes()
     if learned.labels != (*samples.labels, label) or not kept:
         raise BuildError(

@@ -109,15 +109,15 @@ def needs_of(entry: EntryPoint) -> Needs:
     """What is missing for the converter registered as ``entry``; nothing is imported to find out."""
     if entry.dist is None or not entry.extras:
         return Needs((), "")
-    absent = [one for one in requirements(entry.dist, entry.extras) if missing(one)]
-    told = tuple(f"{one.name}{one.specifier}" for one in absent)
-    return Needs(told, install_command(*entry.extras, package=entry.dist) if told else "")
+    absent = [item for item in requirements(entry.dist, entry.extras) if missing(item)]
+    result = tuple(f"{item.name}{item.specifier}" for item in absent)
+    return Needs(result, install_command(*entry.extras, package=entry.dist) if result else "")
 
 
 def other_needs_of(entry: EntryPoint) -> Needs:
     """What is missing that no package of this Python brings."""
-    for one in entry_points(group=NEEDS_GROUP, name=entry.name):
-        names, command = one.load()()
+    for entry_point in entry_points(group=NEEDS_GROUP, name=entry.name):
+        names, command = entry_point.load()()
         if names:
             return Needs(tuple(names), command)
     return Needs((), "")
@@ -126,7 +126,7 @@ def other_needs_of(entry: EntryPoint) -> Needs:
 def lacking(extras: Sequence[str]) -> tuple[str, ...]:
     """Those of this package's ``extras`` that are not installed as a whole."""
     package = distribution(OURS)
-    return tuple(extra for extra in extras if any(missing(one) for one in requirements(package, [extra])))
+    return tuple(extra for extra in extras if any(missing(item) for item in requirements(package, [extra])))
 
 
 def told_lacking(extras: Sequence[str]) -> str | None:
@@ -134,5 +134,5 @@ def told_lacking(extras: Sequence[str]) -> str | None:
     absent = lacking(extras)
     if not absent:
         return None
-    names = dict.fromkeys(one.name for one in requirements(distribution(OURS), absent) if missing(one))
+    names = dict.fromkeys(item.name for item in requirements(distribution(OURS), absent) if missing(item))
     return f"{', '.join(names)} is not installed; run: {install_command(*absent)}"

@@ -38,16 +38,16 @@ def source_of(path: Path) -> Path | str:
 
 def converter_for(source: Path | str) -> tuple[str, str]:
     """The name of the converter, and what gave it away; a RecipeError where nothing does."""
-    told = _told(source)
-    if told is not None:
-        return told
+    output = _told(source)
+    if output is not None:
+        return output
     path, ending = Path(source), Path(source).suffix.lower()
     if ending in PICKLES:
         return PICKLES[ending], f"the file extension {ending}"
     _expect_no_code(path)
-    found = f"the file extension {ending!r}" if ending else "no file extension"
+    result = f"the file extension {ending!r}" if ending else "no file extension"
     raise RecipeError(
-        f"{path}: has {found}, expected one of {', '.join(sorted(CONVERTERS))}, a folder with a config.json or a "
+        f"{path}: has {result}, expected one of {', '.join(sorted(CONVERTERS))}, a folder with a config.json or a "
         f"dir_archive.ini, or {NAMES}; choose the converter with --converter"
     )
 
@@ -75,12 +75,13 @@ def doubt_about(converter: str, source: Path | str) -> str:
     A RecipeError where a folder or a name is plainly for another of our own converters. A file may be called anything,
     and a converter from another package takes what it likes.
     """
-    told = _told(source)
-    if told is not None and converter != told[0] and converter in OURS:
-        if "file extension" in told[1]:
-            return f"{told[1]} means converter {told[0]}; omit --converter"
+    result = _told(source)
+    if result is not None and converter != result[0] and converter in OURS:
+        if "file extension" in result[1]:
+            return f"{result[1]} means converter {result[0]}; omit --converter"
         raise RecipeError(
-            f"--converter {converter}: {source} needs the converter {told[0]}, because of {told[1]}; omit the option"
+            f"--converter {converter}: {source} needs the converter {result[0]}, because of {result[1]}; "
+            "omit the option"
         )
     if converter == "torch":
         _expect_no_code(Path(source))

@@ -30,10 +30,10 @@ class Compared:
         return self.difference / self.spread if self.spread else 0.0 if not self.difference else float("inf")
 
 
-def compared(expected: Float64Array, found: Float64Array) -> Compared:
+def compared(expected: Float64Array, result: Float64Array) -> Compared:
     """Two arrays [rows, numbers]. Equal infinities, as a mask leaves them, agree; other infinite numbers differ."""
     with np.errstate(invalid="ignore"):  # where both are infinite
-        difference = float(np.where(expected == found, 0.0, np.abs(expected - found)).max())
+        difference = float(np.where(expected == result, 0.0, np.abs(expected - result)).max())
     finite = np.where(np.isfinite(expected), expected, 0.0)
     largest, spread = float(np.abs(finite).max()), float(np.ptp(finite, axis=0).max())
     if not np.isfinite(difference):
@@ -68,23 +68,23 @@ def not_proved(what: str, rows: int) -> str:
     )
 
 
-def agreement(difference: float, expected: Float64Array, found: Float64Array, what: str) -> Agreement:
+def agreement(difference: float, expected: Float64Array, result: Float64Array, what: str) -> Agreement:
     """Return what it is worth that answers [rows, numbers] lie within ``difference``; ``what`` names them in a note."""
     rows = len(expected)
-    if rows == 1 or compared(expected, found).verdict != "constant":
+    if rows == 1 or compared(expected, result).verdict != "constant":
         return Agreement(difference, rows)
     return Agreement(difference, rows, proved=False, notes=(not_proved(what, rows),))
 
 
 def agreement_by_logits(
-    difference: float, expected: Float64Array, found: Float64Array, logits: Compared, who: str
+    difference: float, expected: Float64Array, result: Float64Array, logits: Compared, who: str
 ) -> Agreement:
     """Return the same for probabilities whose ``logits`` agree: these tell rows apart where all of those are 0 or 1."""
     rows = len(expected)
     if logits.verdict == "constant":
         return Agreement(difference, rows, logits.relative, False, (not_proved(f"the answer of {who}", rows),))
     notes: tuple[str, ...] = ()
-    if compared(expected, found).verdict == "constant":
+    if compared(expected, result).verdict == "constant":
         notes = (
             f"{who} gives the same probabilities on every row (the largest is {expected.max():.4g}), which proves "
             f"nothing; its logits were compared instead, and agree within {logits.relative:.1g} of their spread",

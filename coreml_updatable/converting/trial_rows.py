@@ -38,14 +38,14 @@ def _domains(model: Model) -> dict[str, Domain]:
     """Of a pipeline, those of the first member that reads the feature."""
     if not is_pipeline(model):
         return input_domains(model)
-    found: dict[str, Domain] = {}
-    made: set[str] = set()
+    output: dict[str, Domain] = {}
+    result: set[str] = set()
     for member in pipeline_of(model).models:
         for name, domain in _domains(member).items():
-            if name not in made:
-                found.setdefault(name, domain)
-        made |= {str(feature.name) for feature in member.description.output}
-    return found
+            if name not in result:
+                output.setdefault(name, domain)
+        result |= {str(feature.name) for feature in member.description.output}
+    return output
 
 
 def _value(feature: FeatureDescription, model: Model, domain: Domain | None, random: np.random.Generator) -> Any:
@@ -94,7 +94,7 @@ def _shape(feature: FeatureDescription) -> tuple[int, ...]:
 def _known(model: Model, feature: str) -> list[str]:
     """The words of the encoder or vectorizer that reads ``feature``."""
     for member in pipeline_of(model).models if is_pipeline(model) else (model,):
-        if feature in [str(one.name) for one in member.description.input]:
+        if feature in [str(item.name) for item in member.description.input]:
             for found in (member.oneHotEncoder.stringCategories, member.dictVectorizer.stringToIndex):
                 if found.vector:
                     return [str(word) for word in found.vector]

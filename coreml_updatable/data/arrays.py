@@ -50,9 +50,9 @@ def draw_arrays(
     total = sum(count for _, count in counts)
     rows: list[Float32Array] = []
     for kind, count in counts:
-        for number in range(count):
-            drawn = called(f"{draw.reference}: drawing {kind} {number}", function, kind, number, target.shape)
-            rows.append(to_array(drawn, target, f"{draw.reference}: {kind} {number}"))
+        for index in range(count):
+            drawn = called(f"{draw.reference}: drawing {kind} {index}", function, kind, index, target.shape)
+            rows.append(to_array(drawn, target, f"{draw.reference}: {kind} {index}"))
             if len(rows) % AT_A_TIME == 0:
                 on_progress("data", len(rows) / total, f"{len(rows)} of {total} rows drawn")
     return np.stack(rows)
@@ -69,8 +69,8 @@ def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
     except OverflowError as error:
         raise DataError(f"{where} contains an integer too large for 32-bit floats; correct it") from error
     except (TypeError, ValueError) as error:
-        found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else a_kind(value)
-        raise DataError(f"{where} is {found}, expected an array of numbers; correct it") from error
+        result = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else a_kind(value)
+        raise DataError(f"{where} is {result}, expected an array of numbers; correct it") from error
     if array.shape != target.shape:
         raise DataError(f"{where} has the shape {list(array.shape)}, expected {list(target.shape)}; correct it")
     if not np.isfinite(array).all():
@@ -80,7 +80,9 @@ def to_array(value: Any, target: ArrayInput, where: str) -> Float32Array:
 
 def _numeric(given: np.ndarray[Any, Any]) -> bool:
     """Python's own integers are kept as objects where they are large."""
-    return given.dtype.kind in "biuf" or (given.dtype.kind == "O" and all(isinstance(one, Real) for one in given.flat))
+    return given.dtype.kind in "biuf" or (
+        given.dtype.kind == "O" and all(isinstance(item, Real) for item in given.flat)
+    )
 
 
 def read_array(path: Path, target: ArrayInput) -> Heard:

@@ -90,12 +90,12 @@ def load_dataset(
 
 def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     """Split what was found; ``where`` begins the sentence if there is too little."""
-    base = [at for at, kind in enumerate(pictures.kinds) if wanted.label_of(kind) is not None]
-    kinds, names = [pictures.kinds[at] for at in base], [pictures.names[at] for at in base]
-    official = [pictures.official[at] for at in base]
+    base = [index for index, kind in enumerate(pictures.kinds) if wanted.label_of(kind) is not None]
+    kinds, names = [pictures.kinds[index] for index in base], [pictures.names[index] for index in base]
+    official = [pictures.official[index] for index in base]
     groups = _groups(pictures, wanted)
     owners = [_owners(pictures, wanted, owner, where, groups) for owner in wanted.owners]
-    support, held_out = [at for own, _ in owners for at in own], [at for _, own in owners for at in own]
+    support, held_out = [index for own, _ in owners for index in own], [index for _, own in owners for index in own]
     own_groups = groups[np.array(base, np.intp)]
     if wanted.by_folds and not any(official) and len(base) * wanted.test_share < FEWEST_TESTED:
         labels = [str(wanted.label_of(kind)) for kind in kinds]
@@ -116,9 +116,9 @@ def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     check_enough(wanted.labels, [str(wanted.label_of(kind)) for kind in kinds], parts, where)
     parts = _without_copies(parts, own_groups)
     return Dataset(
-        train=_examples(pictures, wanted, [base[at] for at in parts.train]),
-        validation=_examples(pictures, wanted, [base[at] for at in parts.validation]),
-        test=_examples(pictures, wanted, [base[at] for at in parts.test]),
+        train=_examples(pictures, wanted, [base[index] for index in parts.train]),
+        validation=_examples(pictures, wanted, [base[index] for index in parts.validation]),
+        test=_examples(pictures, wanted, [base[index] for index in parts.test]),
         owner_support=_examples(pictures, wanted, support),
         owner_held_out=_examples(pictures, wanted, held_out),
         origin=pictures.origin,
@@ -145,8 +145,8 @@ def _without_copies(parts: "Split", groups: Int64Array) -> "Split":
 def _owners(
     pictures: Pictures, wanted: Wanted, owner: Owner, where: str, groups: Int64Array
 ) -> tuple[list[int], list[int]]:
-    mine = [at for at, kind in enumerate(pictures.kinds) if kind == owner.kind]
-    mine.sort(key=lambda at: place_of(wanted.seed, owner.kind, pictures.names[at]))
+    mine = [index for index, kind in enumerate(pictures.kinds) if kind == owner.kind]
+    mine.sort(key=lambda position: place_of(wanted.seed, owner.kind, pictures.names[position]))
     if len(mine) < owner.support + FEWEST_HELD_OUT:
         raise DataError(
             f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable picture{'s' * (len(mine) != 1)}, "
@@ -154,8 +154,8 @@ def _owners(
             f"{FEWEST_HELD_OUT} or more never shown); add pictures or lower personalization.shots"
         )
     support = mine[: owner.support]
-    shown = {int(groups[at]) for at in support}
-    others = [at for at in mine[owner.support :] if int(groups[at]) not in shown]
+    shown = {int(groups[index]) for index in support}
+    others = [index for index in mine[owner.support :] if int(groups[index]) not in shown]
     if len(others) < FEWEST_HELD_OUT:
         raise DataError(
             f"{where}: all but {len(others)} pictures of the owner's kind {owner.kind!r} are nearly the same as those "
@@ -165,9 +165,9 @@ def _owners(
 
 
 def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> Examples:
-    kinds = tuple(pictures.kinds[at] for at in positions)
+    kinds = tuple(pictures.kinds[position] for position in positions)
     labels = np.array([wanted.index_of(kind) for kind in kinds], dtype=np.int64)
-    names = tuple(pictures.names[at] for at in positions)
+    names = tuple(pictures.names[position] for position in positions)
     every: Any = pictures.values
     rows = np.array(positions, dtype=np.intp)
     values: Any = every.part(rows) if isinstance(every, StoredRows) else every[rows]
@@ -207,16 +207,16 @@ def _collected(folder: Path, wanted: Wanted, what: str) -> Pictures:
     assert isinstance(wanted.input, ImageInput)
     adapt = wanted.adapt.load() if wanted.adapt is not None else None
     every = read_collection(folder, wanted.maximum_per_kind, adapt)
-    found = [one for one in every if one[0] in wanted.known()]
-    kinds = {one[0] for one in found}
+    result = [item for item in every if item[0] in wanted.known()]
+    kinds = {item[0] for item in result}
     check_classes(kinds, folder, wanted)
     return Pictures(
-        np.stack([to_pixels(picture, wanted.input) for _, _, picture, _ in found]),
-        tuple(kind for kind, _, _, _ in found),
-        tuple(name for _, name, _, _ in found),
-        tuple(test for _, _, _, test in found),
-        f"{len(found)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds.",
-        tuple(f"{kind}: is not a kind of the recipe" for kind in sorted({one[0] for one in every} - kinds)),
+        np.stack([to_pixels(picture, wanted.input) for _, _, picture, _ in result]),
+        tuple(kind for kind, _, _, _ in result),
+        tuple(name for _, name, _, _ in result),
+        tuple(test for _, _, _, test in result),
+        f"{len(result)} {what} from the folder {folder.resolve().name}, of {len(kinds)} kinds.",
+        tuple(f"{kind}: is not a kind of the recipe" for kind in sorted({item[0] for item in every} - kinds)),
     )
 
 
@@ -230,7 +230,7 @@ def _drawn(draw: SampleFunction, wanted: Wanted, on_progress: Progress) -> Pictu
     else:
         values, said = draw_arrays(draw, counts, wanted.input, on_progress), "Drawn by a program:"
     kinds = tuple(kind for kind, count in counts for _ in range(count))
-    names = tuple(f"{kind} {number}" for kind, count in counts for number in range(count))
+    names = tuple(f"{kind} {index}" for kind, count in counts for index in range(count))
     shown = ", ".join(wanted.drawn_kinds)
     origin = f"{said} {wanted.drawn_per_kind} pictures each of {shown}"
     if owners:

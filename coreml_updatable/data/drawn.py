@@ -49,16 +49,16 @@ def draw_pictures(
 def draw_chunk(draw: SampleFunction, target: ImageInput, chunk: Chunk) -> UInt8Array:
     """Some pictures of one kind; a DataError if the function fails or gives something else."""
     function, (kind, start, stop) = draw.load(), chunk
-    return np.stack([_picture(function, draw.reference, kind, number, target) for number in range(start, stop)])
+    return np.stack([_picture(function, draw.reference, kind, index, target) for index in range(start, stop)])
 
 
-def _picture(function: Callable[..., Any], reference: str, kind: str, number: int, target: ImageInput) -> UInt8Array:
+def _picture(function: Callable[..., Any], reference: str, kind: str, index: int, target: ImageInput) -> UInt8Array:
     size = (target.width, target.height)
-    image = called(f"{reference}: drawing {kind} {number}", function, kind, number, size)
+    image = called(f"{reference}: drawing {kind} {index}", function, kind, index, size)
     if not isinstance(image, Image.Image) or image.size != size:
-        found = f"of {image.width} x {image.height}" if isinstance(image, Image.Image) else f"a {type(image).__name__}"
+        result = f"of {image.width} x {image.height}" if isinstance(image, Image.Image) else f"a {type(image).__name__}"
         raise DataError(
-            f"{reference}: {kind} {number} is {found}, expected a PIL image of {size[0]} x {size[1]} pixels; correct it"
+            f"{reference}: {kind} {index} is {result}, expected a PIL image of {size[0]} x {size[1]} pixels; correct it"
         )
     return to_pixels(image, target)
 

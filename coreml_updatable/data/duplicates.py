@@ -34,11 +34,11 @@ def groups_of(pictures: UInt8Array) -> Int64Array:
 def _small(pictures: UInt8Array) -> Float32Array:
     rows = np.linspace(0, pictures.shape[1], SIDE + 1).astype(int)
     columns = np.linspace(0, pictures.shape[2], SIDE + 1).astype(int)
-    made = np.empty((len(pictures), SIDE, SIDE, pictures.shape[3]), np.float32)
-    for number, picture in enumerate(pictures):
+    result = np.empty((len(pictures), SIDE, SIDE, pictures.shape[3]), np.float32)
+    for index, picture in enumerate(pictures):
         sums = np.add.reduceat(np.add.reduceat(picture.astype(np.float32), rows[:-1], axis=0), columns[:-1], axis=1)
-        made[number] = sums / (np.diff(rows)[:, None, None] * np.diff(columns)[None, :, None])
-    return made
+        result[index] = sums / (np.diff(rows)[:, None, None] * np.diff(columns)[None, :, None])
+    return result
 
 
 def _flat(small: Float32Array) -> Float32Array:

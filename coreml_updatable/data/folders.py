@@ -152,9 +152,9 @@ def list_folder(folder: Path, wanted: Wanted) -> Listing:
 
 def check_classes(kinds: set[str], folder: Path, wanted: Wanted) -> None:
     """A DataError unless ``kinds`` cover every label, and the owner's kind."""
-    found = {label for kind in kinds if (label := wanted.label_of(kind)) is not None}
+    result = {label for kind in kinds if (label := wanted.label_of(kind)) is not None}
     for label in wanted.labels:
-        if label not in found:
+        if label not in result:
             names = sorted({label, *(kind for kind, its_label in wanted.kinds.items() if its_label == label)})
             raise DataError(
                 f"{folder}: has no pictures for the label {label!r}, expected a folder named {_any_of(names)}; add it"
@@ -267,7 +267,7 @@ def _read(photo: DataFile, target: Input) -> tuple[bytes, UInt8Array | Float32Ar
             values = decode(photo.path, target)
         else:
             heard = read_array(photo.path, target)
-            values, changes = heard.values, tuple(_kind_of_change(one) for one in heard.changes)
+            values, changes = heard.values, tuple(_kind_of_change(change) for change in heard.changes)
         with photo.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest(), values, changes
     except DataError as error:

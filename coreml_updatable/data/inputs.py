@@ -111,9 +111,9 @@ class Examples:
         return Examples(self.values[places], self.labels[places], names, kinds)
 
 
-def joined(one: Examples, other: Examples, values: UInt8Array | Float32Array | None = None) -> Examples:
+def joined(examples: Examples, other: Examples, values: UInt8Array | Float32Array | None = None) -> Examples:
     """Concatenate both; ``values`` replaces their values."""
     if values is None:
-        values = np.concatenate([one.values, other.values]) if len(other) else one.values
-    labels = np.concatenate([one.labels, other.labels])
-    return Examples(values, labels, (*one.names, *other.names), (*one.kinds, *other.kinds))
+        values = np.concatenate([examples.values, other.values]) if len(other) else examples.values
+    labels = np.concatenate([examples.labels, other.labels])
+    return Examples(values, labels, (*examples.names, *other.names), (*examples.kinds, *other.kinds))

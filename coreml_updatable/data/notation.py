@@ -44,9 +44,9 @@ def labels_in(path: Path) -> tuple[str, ...]:
 
 
 def _lengths(text: str, size: str) -> tuple[int, ...]:
-    if not all(one.isascii() and one.isdigit() and len(one) <= 9 for one in size.split("x")):
+    if not all(part.isascii() and part.isdigit() and len(part) <= 9 for part in size.split("x")):
         raise _wrong(text, f"{size!r} is not a size" if size else "the size is missing")
-    lengths = tuple(int(one) for one in size.split("x"))
+    lengths = tuple(int(part) for part in size.split("x"))
     product = 1
     for length in lengths:
         product *= length

@@ -154,8 +154,8 @@ def _check_memory(path: Path, image: Image.Image, *, turned: bool, gray: bool) -
 
 def _pixels_in(error: Image.DecompressionBombError) -> str:
     """How many there are, as Pillow's sentence says it."""
-    found = re.search(r"\((\d+) pixels\)", str(error))
-    return f"{int(found[1]):,} pixels; " if found else ""
+    match = re.search(r"\((\d+) pixels\)", str(error))
+    return f"{int(match[1]):,} pixels; " if match else ""
 
 
 def _too_large(most: int = MAXIMUM_PIXELS) -> str:
@@ -195,11 +195,11 @@ def flattened(image: Image.Image, gray: bool) -> Image.Image:
         return image
     if image.width * image.height <= STRIP:
         return _in_colors(image, mode)
-    made, height = Image.new(mode, image.size), max(1, STRIP // image.width)
+    result, height = Image.new(mode, image.size), max(1, STRIP // image.width)
     for top in range(0, image.height, height):
         bottom = min(image.height, top + height)
-        made.paste(_in_colors(image.crop((0, top, image.width, bottom)), mode), (0, top))
-    return made
+        result.paste(_in_colors(image.crop((0, top, image.width, bottom)), mode), (0, top))
+    return result
 
 
 def _in_colors(image: Image.Image, mode: str) -> Image.Image:

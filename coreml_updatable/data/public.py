@@ -51,10 +51,10 @@ def read_idx(folder: Path, most: int | None = None) -> Iterator[tuple[str, str, 
                 "both again"
             )
         counts: dict[int, int] = {}
-        for number, (pixels, digit) in enumerate(zip(pictures, labels.tolist(), strict=True)):
+        for index, (pixels, digit) in enumerate(zip(pictures, labels.tolist(), strict=True)):
             counts[digit] = counts.get(digit, 0) + 1
             if most is None or counts[digit] <= most:
-                yield str(digit), f"{part} {number}", Image.fromarray(pixels), test
+                yield str(digit), f"{part} {index}", Image.fromarray(pixels), test
 
 
 def read_array(path: Path, dimensions: int) -> UInt8Array:
@@ -66,7 +66,7 @@ def read_array(path: Path, dimensions: int) -> UInt8Array:
             f"{path}: begins with {content[:4].hex()}, expected 00000{800 + dimensions} (idx, bytes, {dimensions} "
             "dimensions); download it again"
         )
-    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, head, 4))
+    shape = tuple(int.from_bytes(content[index : index + 4], "big") for index in range(4, head, 4))
     if prod(shape) != len(content) - head or 0 in shape:
         raise DataError(
             f"{path}: has {len(content) - head:,} bytes for the shape {list(shape)}, expected {prod(shape):,} and no "
@@ -111,8 +111,8 @@ def find_quickdraw(folder: Path) -> list[Path]:
 def read_quickdraw(path: Path, most: int | None = None) -> Iterator[tuple[str, str, Image.Image]]:
     """(kind: the file's own name, name, drawing) of the first lines; a DataError names the line that is none."""
     kind = path.name.removesuffix(ENDING).removeprefix("full_simplified_").removeprefix("full_raw_")
-    for number, line in enumerate(islice(_lines(path), most or MOST_DRAWINGS), start=1):
-        where = f"{path}: line {number}"
+    for index, line in enumerate(islice(_lines(path), most or MOST_DRAWINGS), start=1):
+        where = f"{path}: line {index}"
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -120,7 +120,7 @@ def read_quickdraw(path: Path, most: int | None = None) -> Iterator[tuple[str, s
                 f"{where}: is not valid JSON, expected an object with a drawing; download it again"
             ) from error
         strokes = value.get("drawing") if isinstance(value, dict) else None
-        yield kind, f"{path.stem} {number}", drawn(points(strokes, where))
+        yield kind, f"{path.stem} {index}", drawn(points(strokes, where))
 
 
 def drawn(strokes: list[list[tuple[float, float]]]) -> Image.Image:
@@ -185,14 +185,14 @@ def find_collection(folder: Path) -> str | None:
 def read_collection(folder: Path, most: int | None, adapt: Adapt | None) -> list[Found]:
     """Every picture, ``adapt``ed by the sample: (kind, number within its kind, picture) -> (kind, picture)."""
     if find_idx(folder):
-        found: list[Found] = list(read_idx(folder, most))
+        result: list[Found] = list(read_idx(folder, most))
     else:
-        found = [(*one, None) for path in find_quickdraw(folder) for one in read_quickdraw(path, most)]
+        result = [(*item, None) for path in find_quickdraw(folder) for item in read_quickdraw(path, most)]
     if adapt is None:
-        return found
+        return result
     counts: dict[str, int] = {}
     adapted: list[Found] = []
-    for kind, name, picture, test in found:
+    for kind, name, picture, test in result:
         counts[kind] = counts.get(kind, 0) + 1
         what = f"data.adapt: adapting {name} of {kind!r}"
         match called(what, adapt, kind, counts[kind], picture):

@@ -38,20 +38,20 @@ class Affine:
 
 def constants_of(network: NeuralNetwork) -> dict[str, NDArray[np.float32]]:
     """Return the constants by blob: outputs of layers without inputs, and what factors and offsets make of them."""
-    found: dict[str, NDArray[np.float32]] = {}
+    result: dict[str, NDArray[np.float32]] = {}
     for layer in network.layers:
         kind = layer_kind(layer)
-        if kind in _ONE_NUMBER and len(layer.input) == 1 and str(layer.input[0]) in found:
+        if kind in _ONE_NUMBER and len(layer.input) == 1 and str(layer.input[0]) in result:
             affine = affine_of(layer, None, {})
             if affine is not None:  # coremltools writes x - 1 as x + (-1 * 1)
-                known = found[str(layer.input[0])]
-                found[str(layer.output[0])] = (known * affine.factor + affine.offset).astype(np.float32)
+                known = result[str(layer.input[0])]
+                result[str(layer.output[0])] = (known * affine.factor + affine.offset).astype(np.float32)
         if kind in CONSTANTS:
             params = getattr(layer, kind)
             shape = [int(length) for length in params.shape]
             padded = shape if kind == "loadConstantND" else [1] * (_RANK_5 - len(shape)) + shape
-            found[str(layer.output[0])] = decode(params.data, shape, f"layer {layer.name!r}: data").reshape(padded)
-    return found
+            result[str(layer.output[0])] = decode(params.data, shape, f"layer {layer.name!r}: data").reshape(padded)
+    return result
 
 
 def data_input(layer: NeuralNetworkLayer, constants: Constants) -> str | None:

@@ -27,17 +27,17 @@ def as_classifier(
     blob = answer_blob(model)
     if counted:
         _check_count(model, blob, labels)
-    made = copy_of(model)
+    result = copy_of(model)
     if model.WhichOneof("Type") != "neuralNetworkClassifier":
-        _move_network(model, made)
-        _write_outputs(made, label or "label", probabilities or "labelProbability")
+        _move_network(model, result)
+        _write_outputs(result, label or "label", probabilities or "labelProbability")
     else:
-        made = rename_answers(made, label, probabilities)
-        blob = answer_blob(made)
-    made.neuralNetworkClassifier.labelProbabilityLayerName = blob
-    write_labels(made, labels)
-    write_reserved_labels(made, reserved_labels(made))
-    return made
+        result = rename_answers(result, label, probabilities)
+        blob = answer_blob(result)
+    result.neuralNetworkClassifier.labelProbabilityLayerName = blob
+    write_labels(result, labels)
+    write_reserved_labels(result, reserved_labels(result))
+    return result
 
 
 def write_labels(model: Model, labels: Labels) -> None:
@@ -71,8 +71,8 @@ def rename_answers(model: Model, label: str | None = None, probabilities: str | 
     return rename_features(model, {str(old): new for old, new in wanted.items() if old and new})
 
 
-def _move_network(model: Model, made: Model) -> None:
-    network, classifier = network_of(model), made.neuralNetworkClassifier
+def _move_network(model: Model, result: Model) -> None:
+    network, classifier = network_of(model), result.neuralNetworkClassifier
     classifier.Clear()
     for name in _NETWORK_FIELDS:
         getattr(classifier, name).extend(getattr(network, name))
@@ -80,21 +80,21 @@ def _move_network(model: Model, made: Model) -> None:
     classifier.imageInputShapeMapping = network.imageInputShapeMapping
 
 
-def _write_outputs(made: Model, label: str, probabilities: str) -> None:
-    description = made.description
+def _write_outputs(result: Model, label: str, probabilities: str) -> None:
+    description = result.description
     check_distinct([*(str(feature.name) for feature in description.input), label, probabilities])
     del description.output[:]
     del description.trainingInput[:]
-    made.isUpdatable = False
+    result.isUpdatable = False
     description.output.add(name=label)
     description.output.add(name=probabilities)
     description.predictedFeatureName = label
     description.predictedProbabilitiesName = probabilities
 
 
-def write_kinds(made: Model, labels: Labels) -> None:
+def write_kinds(result: Model, labels: Labels) -> None:
     """Set the type of the label and probabilities features to that of the labels, string or integer."""
-    description, strings = made.description, isinstance(labels[0], str)
+    description, strings = result.description, isinstance(labels[0], str)
     for feature in (*description.output, *description.trainingInput):
         if feature.name == description.predictedFeatureName:
             field, kind = ("stringType", "int64Type")[not strings], feature.type

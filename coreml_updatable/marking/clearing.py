@@ -47,11 +47,11 @@ class Hinges:
 
 def hinges_of(layer: NeuralNetworkLayer) -> Hinges | None:
     """Return ``layer`` as such a sum; None if it is not one, has numbers that are not finite, or is a ReLU or tanh."""
-    found = _sum_of(layer)
-    if found is None or not np.isfinite(found.offset):
+    result = _sum_of(layer)
+    if result is None or not np.isfinite(result.offset):
         return None
-    numbers = [part for term in found.terms for part in (term.weight, term.slope, term.shift)]
-    return found if all(np.isfinite(part).all() for part in numbers) else None
+    numbers = [part for term in result.terms for part in (term.weight, term.slope, term.shift)]
+    return result if all(np.isfinite(part).all() for part in numbers) else None
 
 
 def _sum_of(layer: NeuralNetworkLayer) -> Hinges | None:
@@ -114,8 +114,8 @@ def clearable(model: Model) -> frozenset[int]:
     """Return the indices of layers that block the gradient, or a device's compiler, and can be replaced."""
     network, shapes = network_of(model), blob_shapes(model)
     constants = constants_of(network)
-    found = set[int]()
-    for number, layer in enumerate(network.layers):
+    result = set[int]()
+    for index, layer in enumerate(network.layers):
         if passes_gradients(layer) and layer_kind(layer) != "batchnorm":
             continue
         source = data_input(layer, constants)
@@ -123,8 +123,8 @@ def clearable(model: Model) -> frozenset[int]:
         if _channels(shape) is None:
             continue
         if affine_of(layer, shape, constants) is not None or hinges_of(layer) is not None:
-            found.add(number)
-    return frozenset(found)
+            result.add(index)
+    return frozenset(result)
 
 
 def clear(model: Model, numbers: Collection[int]) -> list[str]:
@@ -132,8 +132,8 @@ def clear(model: Model, numbers: Collection[int]) -> list[str]:
     if not numbers:
         return []
     work = _Clearing(model)
-    for number in range(len(work.layers)):
-        work.take(number, rewrite=number in numbers)
+    for index in range(len(work.layers)):
+        work.take(index, rewrite=index in numbers)
     network = network_of(model)
     del network.layers[:]
     network.layers.extend(work.made)
@@ -155,15 +155,15 @@ class _Clearing:
         self._shown = {str(feature.name) for feature in model.description.output}
         self._taken = {str(name) for layer in network.layers for name in (layer.name, *layer.input, *layer.output)}
 
-    def take(self, number: int, *, rewrite: bool) -> None:
-        layer = self.layers[number]
+    def take(self, index: int, *, rewrite: bool) -> None:
+        layer = self.layers[index]
         source = data_input(layer, self._constants)
         shape = self._shapes.get(source or "")
         channels = _channels(shape)
         if not rewrite or source is None or channels is None:
             self.made.append(layer)
             return
-        where = place(number, layer)
+        where = place(index, layer)
         affine = affine_of(layer, shape, self._constants)
         if affine is not None:
             self._affine(layer, source, affine, channels, where)

@@ -41,11 +41,11 @@ def extractor(model: Model, *, embedding: str = EMBEDDING) -> Model:
     """
     repaired, head = with_head(model)
     source = str(head.input[0])
-    made = frozen_front(repaired, source)
-    made.description.metadata.ClearField("shortDescription")  # it tells of the whole classifier
-    keep_exact_arrays(made)
-    _end_at_rank_1(made, made.neuralNetwork, head, blob_shapes(repaired).get(source), embedding)
-    return made
+    result = frozen_front(repaired, source)
+    result.description.metadata.ClearField("shortDescription")  # it tells of the whole classifier
+    keep_exact_arrays(result)
+    _end_at_rank_1(result, result.neuralNetwork, head, blob_shapes(repaired).get(source), embedding)
+    return result
 
 
 def with_head(model: Model) -> tuple[Model, NeuralNetworkLayer]:
@@ -58,18 +58,18 @@ def with_head(model: Model) -> tuple[Model, NeuralNetworkLayer]:
 def frozen_front(model: Model, blob: str) -> Model:
     """Return the layers on which ``blob`` depends, frozen, as a ``neuralNetwork`` that has no output yet."""
     network = network_of(model)
-    made = Model_pb2.Model()
-    made.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
-    made.description.input.add().CopyFrom(the_input(model))
-    made.description.metadata.CopyFrom(model.description.metadata)
-    drop_date(made)
-    front = made.neuralNetwork
+    result = Model_pb2.Model()
+    result.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
+    result.description.input.add().CopyFrom(the_input(model))
+    result.description.metadata.CopyFrom(model.description.metadata)
+    drop_date(result)
+    front = result.neuralNetwork
     front.arrayInputShapeMapping = network.arrayInputShapeMapping
     front.imageInputShapeMapping = network.imageInputShapeMapping
     front.preprocessing.extend(network.preprocessing)
-    front.layers.extend(network.layers[number] for number in needed_layers(network.layers, [blob]))
+    front.layers.extend(network.layers[index] for index in needed_layers(network.layers, [blob]))
     _freeze(front)
-    return made
+    return result
 
 
 def embedding_length(extractor: Model) -> int:
@@ -78,10 +78,10 @@ def embedding_length(extractor: Model) -> int:
 
 
 def _head(network: NeuralNetwork, softmax: int) -> NeuralNetworkLayer:
-    layers = [network.layers[number] for number in gradient_path(network, str(network.layers[softmax].input[0]))]
-    for at, layer in enumerate(layers):
+    layers = [network.layers[position] for position in gradient_path(network, str(network.layers[softmax].input[0]))]
+    for index, layer in enumerate(layers):
         if is_markable(layer) and layer_kind(layer) in HEADS:
-            return _first_in_a_row(layers[at:])
+            return _first_in_a_row(layers[index:])
     where = place(softmax, network.layers[softmax])
     raise ModelError(
         f"{where}: has no innerProduct or convolution before it, expected the head there; use a classifier"
@@ -175,21 +175,21 @@ def whole_extractor(model: Model) -> Model:
     output = _the_output(model)
     name, shape = str(output.name), blob_shapes(model).get(str(output.name))
     length = _length(output, shape)
-    made = frozen_front(model, name)
+    result = frozen_front(model, name)
     if shape == (length,):
-        made.description.output.add().CopyFrom(output)
-        made.description.output[0].type.multiArrayType.Clear()
-        describe_floats(made.description.output[0], length)
-        return made
-    network = network_of(made)
+        result.description.output.add().CopyFrom(output)
+        result.description.output[0].type.multiArrayType.Clear()
+        describe_floats(result.description.output[0], length)
+        return result
+    network = network_of(result)
     free = free_name(f"{name}_blob", blobs_of(network.layers))
     rename_blobs(network, {name: free})
-    keep_exact_arrays(made)
+    keep_exact_arrays(result)
     layer_name = free_name(f"{name}_vector", {str(layer.name) for layer in network.layers})
     network.layers.append(reshape_static(layer_name, free, name, [length]))
     description = str(output.shortDescription) or DESCRIPTION
-    describe_floats(made.description.output.add(name=name), length, description=description)
-    return made
+    describe_floats(result.description.output.add(name=name), length, description=description)
+    return result
 
 
 def _the_output(model: Model) -> FeatureDescription:

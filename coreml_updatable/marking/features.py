@@ -126,8 +126,8 @@ def _describe_features(model: Model, texts: Mapping[str, str]) -> None:
 
 def with_preview(model: Model, kind: str, labels: Sequence[str], colors: Sequence[str]) -> Model:
     """Return ``model`` with both entries; ``colors`` are hexadecimal, one per label."""
-    made = copy_of(model)
-    defined = made.description.metadata.userDefined
+    result = copy_of(model)
+    defined = result.description.metadata.userDefined
     defined[TYPE_KEY] = kind
     defined[PARAMETERS_KEY] = json.dumps({"labels": list(labels), "colors": list(colors)}, ensure_ascii=False)
-    return made
+    return result

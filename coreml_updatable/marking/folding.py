@@ -66,11 +66,11 @@ def drop_unread_constants(model: Model) -> None:
     network = network_of(model)
     constants, read = constants_of(network), consumers(network.layers)
     shown = {str(feature.name) for feature in model.description.output}
-    for number in reversed(range(len(network.layers))):
-        layer = network.layers[number]
+    for index in reversed(range(len(network.layers))):
+        layer = network.layers[index]
         blobs = {str(blob) for blob in layer.output}
         if blobs <= constants.keys() and not (blobs & (read.keys() | shown)):
-            del network.layers[number]
+            del network.layers[index]
             read = consumers(network.layers)
 
 
@@ -128,8 +128,8 @@ def _drop_shifts(model: Model) -> list[str]:
         blob = str(layer.input[0])
     if notes:
         after = set(needed_layers(network.layers, [*outputs, answer_blob(model)]))
-        for number in sorted(set(before) - after, reverse=True):
-            del network.layers[number]
+        for index in sorted(set(before) - after, reverse=True):
+            del network.layers[index]
     return notes
 
 
@@ -148,12 +148,12 @@ def _shifted(layer: NeuralNetworkLayer, shapes: Mapping[str, Shape]) -> str | No
 
 def _chain(network: NeuralNetwork, blob: str, constants: Constants) -> Sequence[int]:
     """Return the indices of the layers before ``blob``, nearest first, up to the first convolution or branch."""
-    written, found = producers(network.layers), list[int]()
+    written, result = producers(network.layers), list[int]()
     following: str | None = blob
-    while following in written and written[following] not in found:
-        number = written[following]
-        found.append(number)
-        if layer_kind(network.layers[number]) == _LAST_LOOKED_AT:
+    while following in written and written[following] not in result:
+        index = written[following]
+        result.append(index)
+        if layer_kind(network.layers[index]) == _LAST_LOOKED_AT:
             break
-        following = data_input(network.layers[number], constants)
-    return found
+        following = data_input(network.layers[index], constants)
+    return result

@@ -32,17 +32,17 @@ class Head:
 
 def find_head(network: NeuralNetwork, softmax: int) -> Head:
     """Return the last innerProduct or convolution on the only path to ``softmax``; ModelError if branches join."""
-    written, between, number = producers(network.layers), list[int](), softmax
+    written, between, index = producers(network.layers), list[int](), softmax
     while True:
-        layer = network.layers[number]
+        layer = network.layers[index]
         before = written.get(str(layer.input[0])) if len(layer.input) == 1 else None
         if before is None:
-            where = place(number, layer)
+            where = place(index, layer)
             raise ModelError(f"{where}: no innerProduct or convolution before it, expected the head there")
         if layer_kind(network.layers[before]) in HEADS:
             return Head(before, tuple(reversed(between)), softmax)
         between.append(before)
-        number = before
+        index = before
 
 
 def read_weights(layer: NeuralNetworkLayer, where: str) -> tuple[Floats, Floats]:
@@ -73,13 +73,13 @@ def change_outputs(model: Model, head: Head, old: int, new: int) -> None:
     network = network_of(model)
     _check_shared(network, head)
     _check_kind(network, head)
-    for number in head.between:
-        layer = network.layers[number]
-        _check_between(number, layer)
+    for index in head.between:
+        layer = network.layers[index]
+        _check_between(index, layer)
         if layer_kind(layer) == "reshapeStatic":
             shape = layer.reshapeStatic.targetShape
             shape[:] = [new if length == old else length for length in shape]
-    blobs = {str(network.layers[number].output[0]) for number in (head.number, *head.between, head.softmax)}
+    blobs = {str(network.layers[position].output[0]) for position in (head.number, *head.between, head.softmax)}
     drop_rank_hints(network.layers, blobs)
     for feature in model.description.output:
         if feature.name in blobs and feature.type.WhichOneof("Type") == "multiArrayType":
@@ -99,21 +99,21 @@ def _check_kind(network: NeuralNetwork, head: Head) -> None:
 
 def _check_shared(network: NeuralNetwork, head: Head) -> None:
     read = consumers(network.layers)
-    for number in (head.number, *head.between):
-        blob = str(network.layers[number].output[0])
+    for index in (head.number, *head.between):
+        blob = str(network.layers[index].output[0])
         if len(read.get(blob, [])) > 1:
             raise ModelError(
-                f"{place(number, network.layers[number])}: {len(read[blob])} layers read its output, expected 1, "
+                f"{place(index, network.layers[index])}: {len(read[blob])} layers read its output, expected 1, "
                 "because a new number of classes would change the others, too; export the network without them"
             )
 
 
-def _check_between(number: int, layer: NeuralNetworkLayer) -> None:
+def _check_between(index: int, layer: NeuralNetworkLayer) -> None:
     kind = layer_kind(layer)
     pooled = kind == "pooling" and layer.pooling.type in (_POOLING.AVERAGE, _POOLING.MAX)
     if kind not in ("flatten", "reshapeStatic") and not pooled:
         raise ModelError(
-            f"{place(number, layer)}: is {with_article(kind)}, expected only pooling and flattening between the head "
+            f"{place(index, layer)}: is {with_article(kind)}, expected only pooling and flattening between the head "
             "and the softmax; export the network without it"
         )
 
@@ -142,13 +142,13 @@ def renew(network: NeuralNetwork, numbers: Sequence[int], last: int | None, outp
         write_weights(layer, weights, bias, biases)
 
 
-def _renew_recurrent(layer: NeuralNetworkLayer, number: int, seed: int) -> None:
-    widen_layer(layer, place(number, layer))
+def _renew_recurrent(layer: NeuralNetworkLayer, index: int, seed: int) -> None:
+    widen_layer(layer, place(index, layer))
     bound = 1 / sqrt(max(1, int(layer.uniDirectionalLSTM.outputVectorSize)))
-    chance = _chance(seed, number)
+    chance = _chance(seed, index)
     for _, weights in weight_fields(layer):
         write_floats(weights, chance.uniform(-bound, bound, weight_count(weights)).astype(np.float32))
 
 
-def _chance(seed: int, number: int) -> np.random.Generator:
-    return np.random.default_rng([seed % 2**64, number])
+def _chance(seed: int, index: int) -> np.random.Generator:
+    return np.random.default_rng([seed % 2**64, index])

@@ -41,20 +41,20 @@ def knn_variant(
     front = extractor(model) if cut else whole_extractor(model)
     _check_names(front, label, probabilities)
     back = _nearest_neighbors(front, settings, label, probabilities)
-    made = Model_pb2.Model()
-    made.specificationVersion = max(front.specificationVersion, back.specificationVersion)
-    made.isUpdatable = True
-    made.pipelineClassifier.pipeline.models.extend([front, back])
-    made.pipelineClassifier.pipeline.names.extend(MEMBER_NAMES)
-    made.description.input.extend(front.description.input)
-    add_label_outputs(made.description, label, probabilities, whole=isinstance(settings.default_label, int))
-    for feature in made.description.output:
+    result = Model_pb2.Model()
+    result.specificationVersion = max(front.specificationVersion, back.specificationVersion)
+    result.isUpdatable = True
+    result.pipelineClassifier.pipeline.models.extend([front, back])
+    result.pipelineClassifier.pipeline.names.extend(MEMBER_NAMES)
+    result.description.input.extend(front.description.input)
+    add_label_outputs(result.description, label, probabilities, whole=isinstance(settings.default_label, int))
+    for feature in result.description.output:
         known = feature_named(description.output, str(feature.name))
         feature.shortDescription = known.shortDescription if known is not None else ""
-    made.description.trainingInput.extend([*made.description.input, made.description.output[0]])
-    made.description.metadata.CopyFrom(description.metadata)
-    drop_date(made)
-    return made
+    result.description.trainingInput.extend([*result.description.input, result.description.output[0]])
+    result.description.metadata.CopyFrom(description.metadata)
+    drop_date(result)
+    return result
 
 
 def with_samples(
@@ -65,8 +65,8 @@ def with_samples(
     Works on a pipeline that ends in a nearest-neighbors classifier, or on such a classifier alone. Raises ModelError
     unless the lengths match, the numbers are finite, and the labels have the type of the default label.
     """
-    made = copy_of(knn)
-    classifier = nearest_neighbors_of(made)
+    result = copy_of(knn)
+    classifier = nearest_neighbors_of(result)
     index = classifier.nearestNeighborsIndex
     values = np.asarray(embeddings, np.float32)
     expected = (len(labels), int(index.numberOfDimensions))
@@ -79,8 +79,8 @@ def with_samples(
     del index.floatSamples[:]
     for row in values:
         index.floatSamples.add().vector.extend(row)
-    _write_labels(made, list(labels))
-    return made
+    _write_labels(result, list(labels))
+    return result
 
 
 def expect_label(model: Model, label: object) -> None:
@@ -102,10 +102,10 @@ def _write_labels(model: Model, labels: list[str] | list[int]) -> None:
 
 
 def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabilities: str) -> Model:
-    made = Model_pb2.Model()
-    made.specificationVersion = LOWEST_SPECIFICATION_VERSION
-    made.isUpdatable = True
-    classifier = made.kNearestNeighborsClassifier
+    result = Model_pb2.Model()
+    result.specificationVersion = LOWEST_SPECIFICATION_VERSION
+    result.isUpdatable = True
+    classifier = result.kNearestNeighborsClassifier
     write_int64(classifier.numberOfNeighbors, settings.number_of_neighbors, "numberOfNeighbors")
     _write_index(classifier, settings, embedding_length(front))
     if settings.weighting == "uniform":
@@ -122,10 +122,10 @@ def _nearest_neighbors(front: Model, settings: KNNSettings, label: str, probabil
     else:
         classifier.defaultInt64Label = settings.default_label
         classifier.int64ClassLabels.SetInParent()
-    made.description.input.extend(front.description.output)
-    add_label_outputs(made.description, label, probabilities, whole=isinstance(settings.default_label, int))
-    made.description.trainingInput.extend([*made.description.input, made.description.output[0]])
-    return made
+    result.description.input.extend(front.description.output)
+    add_label_outputs(result.description, label, probabilities, whole=isinstance(settings.default_label, int))
+    result.description.trainingInput.extend([*result.description.input, result.description.output[0]])
+    return result
 
 
 def _check_names(front: Model, label: str, probabilities: str) -> None:

@@ -85,7 +85,7 @@ def write_update(model: Model, loss: Loss, settings: UpdateSettings) -> None:
     cross = loss == CROSS_ENTROPY
     params = layer.categoricalCrossEntropyLossLayer if cross else layer.meanSquaredErrorLossLayer
     params.input, params.target = source, target
-    told = {str(feature.name): str(feature.shortDescription) for feature in description.trainingInput}
+    result = {str(feature.name): str(feature.shortDescription) for feature in description.trainingInput}
     del description.trainingInput[:]
     description.trainingInput.extend(description.input)
     answer = feature_named(description.output, target)
@@ -94,7 +94,7 @@ def write_update(model: Model, loss: Loss, settings: UpdateSettings) -> None:
     else:
         _describe_target(model, description.trainingInput.add(name=target), source, cross=cross)
     for feature in description.trainingInput:
-        feature.shortDescription = told.get(str(feature.name)) or feature.shortDescription
+        feature.shortDescription = result.get(str(feature.name)) or feature.shortDescription
 
 
 def _describe_target(model: Model, feature: FeatureDescription, source: str, *, cross: bool) -> None:

@@ -78,7 +78,7 @@ def mark(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> Mo
 def _places(network: NeuralNetwork) -> dict[str, str]:
     """Return each layer's position in the file by name; layers that share a name are left out."""
     uses = Counter(str(layer.name) for layer in network.layers)
-    numbered = ((str(layer.name), place(number, layer)) for number, layer in enumerate(network.layers))
+    numbered = ((str(layer.name), place(index, layer)) for index, layer in enumerate(network.layers))
     return {name: where for name, where in numbered if uses[name] == 1}
 
 
@@ -97,16 +97,16 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
     head = wishes.get("head", "keep")
     model, ends = _with_logits(model, labels, head, loss)
     label, probabilities, name = wishes.get("label"), wishes.get("probabilities"), wishes.get("input")
-    made = named(model, labels=labels, label=label, probabilities=probabilities, input=name, head=head)
-    made, repairs = repair_tail(made, classify=loss == CROSS_ENTROPY)
-    repairs += narrow_expansions(made)
-    drop_date(made)
-    before = [str(layer.name) for layer in network_of(made).layers]
-    places = {number: written[name] for number, name in enumerate(before) if name in written}
-    made = name_layers(made, layers or ())
-    network = network_of(made)
-    begin = gradient_begins(made, loss)
-    can_clear = clearable(made)
+    result = named(model, labels=labels, label=label, probabilities=probabilities, input=name, head=head)
+    result, repairs = repair_tail(result, classify=loss == CROSS_ENTROPY)
+    repairs += narrow_expansions(result)
+    drop_date(result)
+    before = [str(layer.name) for layer in network_of(result).layers]
+    places = {index: written[name] for index, name in enumerate(before) if name in written}
+    result = name_layers(result, layers or ())
+    network = network_of(result)
+    begin = gradient_begins(result, loss)
+    can_clear = clearable(result)
     names = [str(layer.name) for layer in network.layers]
     repairs += _renamed(before, names)
     if layers is not None:
@@ -118,16 +118,16 @@ def marked(model: Model, settings: UpdateSettings, **wishes: Unpack[Wishes]) -> 
         numbers = last_trainable(network, begin, wishes.get("last", 1), can_clear, places)
     check_path(network, begin, numbers, can_clear, places)
     trained = [names[number] for number in numbers]
-    repairs += clear(made, in_the_way(network, begin, numbers, can_clear))
+    repairs += clear(result, in_the_way(network, begin, numbers, can_clear))
     numbers = layer_numbers(network, trained)
-    softmax = softmax_of(network, made) if loss == CROSS_ENTROPY else None
+    softmax = softmax_of(network, result) if loss == CROSS_ENTROPY else None
     reserved, share, seed = wishes.get("reserved", 0), wishes.get("reserved_share", HIDDEN), settings.seed or 0
-    with_outputs(made, softmax, numbers, labels=labels, head=head, reserved=reserved, share=share, seed=seed)
+    with_outputs(result, softmax, numbers, labels=labels, head=head, reserved=reserved, share=share, seed=seed)
     _mark_layers(network, numbers)
-    write_update(made, loss, settings)
-    made.isUpdatable = True
-    made.specificationVersion = max(made.specificationVersion, LOWEST_SPECIFICATION_VERSION)
-    return Marked(made, (*changes, *ends, *repairs))
+    write_update(result, loss, settings)
+    result.isUpdatable = True
+    result.specificationVersion = max(result.specificationVersion, LOWEST_SPECIFICATION_VERSION)
+    return Marked(result, (*changes, *ends, *repairs))
 
 
 def _with_logits(model: Model, labels: Labels | None, head: str, loss: Loss) -> tuple[Model, list[str]]:
@@ -156,28 +156,28 @@ def _renamed(before: Sequence[str], names: Sequence[str]) -> list[str]:
 def _marked_pipeline(model: Model, settings: UpdateSettings, wishes: Wishes) -> Marked:
     """Mark the last member, which may itself be a pipeline, and make the pipeline updatable."""
     name = wishes.get("input")
-    made = rename_input(model, name) if name is not None else model
-    members = pipeline_of(made).models
+    result = rename_input(model, name) if name is not None else model
+    members = pipeline_of(result).models
     if not members:
         raise ModelError("model: is a pipeline without members; build it again")
     inner: Wishes = {**wishes, "input": None}
     last = marked(members[-1], settings, **inner)
-    made = with_trained_last(made, last.model)
-    write_reserved_labels(made, reserved_labels(last.model))
-    drop_date(made)
-    return Marked(made, last.repairs)
+    result = with_trained_last(result, last.model)
+    write_reserved_labels(result, reserved_labels(last.model))
+    drop_date(result)
+    return Marked(result, last.repairs)
 
 
 def _mark_layers(network: NeuralNetwork, numbers: Sequence[int]) -> None:
-    for number, layer in enumerate(network.layers):
-        layer.isUpdatable = number in numbers
+    for index, layer in enumerate(network.layers):
+        layer.isUpdatable = index in numbers
         kind = layer_kind(layer)
         if not can_be_updatable(layer):
             continue
-        if number in numbers:
-            widen_layer(layer, place(number, layer))
+        if index in numbers:
+            widen_layer(layer, place(index, layer))
         for name, weights in weight_fields(layer):
-            weights.isUpdatable = number in numbers and (name != "bias" or getattr(layer, kind).hasBias)
+            weights.isUpdatable = index in numbers and (name != "bias" or getattr(layer, kind).hasBias)
     widen_halves(network)
 
 

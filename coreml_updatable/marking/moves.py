@@ -32,11 +32,11 @@ _WIDE = 5
 def narrow_expansions(model: Model) -> list[str]:
     """Remove each ``expandDims`` to a known shape of rank 5, in place; return one line if any was removed."""
     layers, shapes = network_of(model).layers, blob_shapes(model)
-    replaced = {number: new for number, layer in enumerate(layers) if (new := _narrowed(layer, shapes)) is not None}
+    replaced = {index: new for index, layer in enumerate(layers) if (new := _narrowed(layer, shapes)) is not None}
     if not replaced:
         return []
     where = place(min(replaced), layers[min(replaced)])
-    rewritten = [replaced.get(number) or copy_of(layer) for number, layer in enumerate(layers)]
+    rewritten = [replaced.get(index) or copy_of(layer) for index, layer in enumerate(layers)]
     shown = {str(feature.name) for feature in model.description.output}
     kept = list(_with_wide_constants(rewritten, set(replaced), shown))
     del layers[:]
@@ -62,7 +62,7 @@ def _with_wide_constants(
     """Store constants that only a reshape reads in the shape of its output."""
     readers = consumers(layers)
     dropped = set[int]()
-    for number, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         reader = readers.get(str(layer.output[0]), []) if len(layer.output) == 1 else []
         constant = layer_kind(layer) == "loadConstantND" and layer.output[0] not in shown
         if constant and len(reader) == 1 and reader[0] in numbers:
@@ -70,7 +70,7 @@ def _with_wide_constants(
             layer.loadConstantND.shape[:] = list(target.reshapeStatic.targetShape)
             layer.output[:] = list(target.output)
             dropped.add(reader[0])
-        if number not in dropped:
+        if index not in dropped:
             yield layer
 
 
@@ -85,19 +85,19 @@ def absorb_transposes(model: Model) -> list[str]:
 def _absorb_one(model: Model) -> str | None:
     layers, shapes = network_of(model).layers, blob_shapes(model)
     chain = _chain(model)
-    for at, number in enumerate(chain):
-        layer = layers[number]
+    for position, index in enumerate(chain):
+        layer = layers[index]
         if layer_kind(layer) != "transpose" or is_vector(shapes.get(str(layer.output[0])) or (None,)):
             continue  # the order of a vector is the same either way
         axes = [int(axis) for axis in layer.transpose.axes]
-        behind = [layers[following] for following in reversed(chain[:at])]
+        behind = [layers[following] for following in reversed(chain[:position])]
         done = _absorbed_by(axes, shapes, str(layer.input[0]), behind)
         if done is None:
             continue
-        where = place(number, layer)
+        where = place(index, layer)
         for following in layers:
             following.input[:] = [str(layer.input[0]) if b == layer.output[0] else str(b) for b in following.input]
-        del layers[number]
+        del layers[index]
         return f"{where}: transpose was removed: {done}"
     return None
 

@@ -114,7 +114,7 @@ def layer_numbers(
     A ModelError names the first that is missing; ``in_file``: how many layers of the file have each name, which
     explains why.
     """
-    known = {str(layer.name): number for number, layer in enumerate(network.layers)}
+    known = {str(layer.name): index for index, layer in enumerate(network.layers)}
     olds = {old: new for old, new in (renamed or {}).items() if old and old not in known and new in known}
     missing = [name for name in names if name not in known and name not in olds]
     if missing:
@@ -160,10 +160,10 @@ def _blob_names(network: NeuralNetwork, layer_names: list[str], features: set[st
         features if network.DESCRIPTOR.name != "NeuralNetworkClassifier" else features - _unwritten(network, features)
     )
     for layer, name in zip(network.layers, layer_names, strict=True):
-        for number, blob in enumerate(layer.output):
+        for index, blob in enumerate(layer.output):
             if blob in kept or blob in blobs:
                 continue
-            wanted = free_name(name if len(layer.output) == 1 else f"{name}_{number + 1}", taken, "_out")
+            wanted = free_name(name if len(layer.output) == 1 else f"{name}_{index + 1}", taken, "_out")
             taken.add(wanted)
             blobs[str(blob)] = wanted
     return blobs

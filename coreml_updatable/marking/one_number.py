@@ -47,18 +47,18 @@ def end_of(model: Model) -> End:
     """Return what follows the logits of a network: a sigmoid, one minus it, and changes of shape."""
     network = network_of(model)
     written, constants, shapes = producers(network.layers), constants_of(network), blob_shapes(model)
-    blob, found = answer_blob(model), list[int]()
+    blob, result = answer_blob(model), list[int]()
     factor, offset = 1.0, 0.0  # of what stands behind ``blob``
     while blob in written:
         layer = network.layers[written[blob]]
         source = data_input(layer, constants)
         if source is None:
             break
-        found.append(written[blob])
+        result.append(written[blob])
         if is_sigmoid(layer):
             if (factor, offset) not in ((1, 0), (-1, 1)):
                 break
-            return End(tuple(found), True, int(factor), source)
+            return End(tuple(result), True, int(factor), source)
         affine = affine_of(layer, shapes.get(source), constants)
         if affine is not None and affine.factor.size == affine.offset.size == 1:
             offset, factor = factor * float(affine.offset[0]) + offset, factor * float(affine.factor[0])
@@ -77,11 +77,11 @@ def two_classes(model: Model) -> tuple[Model, list[str]]:
 
     Raises ModelError if no innerProduct or convolution computes that number alone.
     """
-    made = copy_of(model)
-    notes = fold_tail(made)
-    end = end_of(made)
-    head, dropped, factor, offset = _head_of(made, end.blob)
-    network, answer = network_of(made), answer_blob(made)
+    result = copy_of(model)
+    notes = fold_tail(result)
+    end = end_of(result)
+    head, dropped, factor, offset = _head_of(result, end.blob)
+    network, answer = network_of(result), answer_blob(result)
     layer = network.layers[head]
     where = place(head, layer)
     if layer_kind(layer) == "batchedMatmul":
@@ -92,13 +92,13 @@ def two_classes(model: Model) -> tuple[Model, list[str]]:
     doubled, biases = (np.concatenate([pair[part] for pair in pairs]) for part in (0, 1))
     write_weights(layer, doubled.astype(np.float32), biases.astype(np.float32), 2)
     gone = {*end.layers, *dropped}
-    behind = _without(made, gone)
+    behind = _without(result, gone)
     drop_rank_hints(network.layers, behind | {answer})
-    for feature in made.description.output:
+    for feature in result.description.output:
         if feature.name == answer and feature.type.WhichOneof("Type") == "multiArrayType":
             del feature.type.multiArrayType.shape[:]
     what = "its sigmoid became their softmax" if end.sigmoid else "its single output was their logit"
-    return made, [*notes, f"{where}: now computes the logits [0, z] of two classes; {what}"]
+    return result, [*notes, f"{where}: now computes the logits [0, z] of two classes; {what}"]
 
 
 def without_end(model: Model) -> tuple[Model, list[str]]:
@@ -106,9 +106,9 @@ def without_end(model: Model) -> tuple[Model, list[str]]:
 
     A new head learns its own numbers, followed by a softmax, so the old end is not needed.
     """
-    made = copy_of(model)
-    fold_tail(made)
-    network, answer = network_of(made), answer_blob(made)
+    result = copy_of(model)
+    fold_tail(result)
+    network, answer = network_of(result), answer_blob(result)
     constants, written = constants_of(network), producers(network.layers)
     blob, gone = answer, list[int]()
     while blob in written:
@@ -120,18 +120,18 @@ def without_end(model: Model) -> tuple[Model, list[str]]:
             break
         gone.append(written[blob])
         blob = source
-    ends = [number for number in gone if layer_kind(network.layers[number]) not in RESHAPES]
+    ends = [index for index in gone if layer_kind(network.layers[index]) not in RESHAPES]
     while blob in written and layer_kind(network.layers[written[blob]]) in (*RESHAPES, "reduceMean", "pooling"):
         blob = str(network.layers[written[blob]].input[0])
     if not ends or blob not in written or layer_kind(network.layers[written[blob]]) not in (*HEADS, "batchedMatmul"):
         return model, []
     notes = [
-        f"{place(number, network.layers[number])}: {named_kind(network.layers[number])} was removed, because a softmax "
+        f"{place(end, network.layers[end])}: {named_kind(network.layers[end])} was removed, because a softmax "
         "follows the new head"
-        for number in ends
+        for end in ends
     ]
-    _without(made, set(ends))
-    return made, notes
+    _without(result, set(ends))
+    return result, notes
 
 
 def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
@@ -143,11 +143,11 @@ def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
     written, read, constants = producers(network.layers), consumers(network.layers), constants_of(network)
     dropped, factor, offset = list[int](), 1.0, 0.0
     while blob in written and len(read.get(blob, [])) <= 1:
-        number = written[blob]
-        layer, kind = network.layers[number], layer_kind(network.layers[number])
+        index = written[blob]
+        layer, kind = network.layers[index], layer_kind(network.layers[index])
         if kind in (*HEADS, "batchedMatmul"):
             if output_channels(layer) == 1 and not (kind == "convolution" and layer.convolution.isDeconvolution):
-                return number, dropped, factor, offset
+                return index, dropped, factor, offset
             break
         source = data_input(layer, constants)
         if source is None:
@@ -155,9 +155,9 @@ def _head_of(model: Model, blob: str) -> tuple[int, list[int], float, float]:
         affine = affine_of(layer, shapes.get(source), constants)
         if affine is not None and affine.factor.size == affine.offset.size == 1:
             offset, factor = factor * float(affine.offset[0]) + offset, factor * float(affine.factor[0])
-            dropped.append(number)
+            dropped.append(index)
         elif kind in RESHAPES:
-            dropped.append(number)
+            dropped.append(index)
         elif kind != "reduceMean" and not (kind == "pooling" and layer.pooling.type == layer.pooling.AVERAGE):
             break
         blob = source
@@ -173,11 +173,11 @@ def _without(model: Model, gone: set[int]) -> set[str]:
     answer, blobs = answer_blob(model), set[str]()
     constants = constants_of(network)
     source: dict[str, str] = {}
-    for number in gone:
-        layer = network.layers[number]
+    for index in gone:
+        layer = network.layers[index]
         source[str(layer.output[0])] = str(data_input(layer, constants))
-    for number in sorted(gone, reverse=True):
-        del network.layers[number]
+    for index in sorted(gone, reverse=True):
+        del network.layers[index]
 
     def origin(blob: str) -> str:
         while blob in source:

@@ -53,9 +53,9 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
     if not labels:
         raise ModelError("reserved: the model has no labels, expected a classifier; give labels, too")
     if not len(have) <= reserved <= MAX_RESERVED:
-        found = f"found {reserved}, expected {len(have)} to {MAX_RESERVED}"
+        result = f"found {reserved}, expected {len(have)} to {MAX_RESERVED}"
         more = ", because the model already has reserved labels and none can be removed" if have else ""
-        raise ModelError(f"reserved: {found}{more}; choose another number")
+        raise ModelError(f"reserved: {result}{more}; choose another number")
     if reserved == len(have):
         return
     added = _names(labels, have, reserved - len(have))
@@ -67,7 +67,7 @@ def with_reserved(model: Model, head: Head, reserved: int, share: float) -> None
             f"{place(head.number, layer)}: has {len(weights)} outputs for {len(labels)} labels, expected equal "
             "numbers; export the model again"
         )
-    own = [number for number, label in enumerate(labels) if label not in have]
+    own = [index for index, label in enumerate(labels) if label not in have]
     low = offset_of(share, len(added), len(own))
     mean = weights[own].mean(0, dtype=np.float64, keepdims=True).astype(np.float32)
     least = np.float32(bias[own].mean(dtype=np.float64) - low)
@@ -96,7 +96,7 @@ def _names(labels: Labels, have: Sequence[str] | Sequence[int], wanted: int) -> 
         if first + wanted - 1 > _MAX_LABEL:
             raise ModelError(f"reserved: there are no integers after the label {first - 1}; give other labels")
         return list(range(first, first + wanted))
-    free = (name for name in (f"user{number}" for number in count()) if name not in have)
+    free = (name for name in (f"user{index}" for index in count()) if name not in have)
     names = list(islice(free, wanted))
     for name in names:
         if name in labels:
@@ -119,12 +119,12 @@ def named(
     for name in (label, probabilities):
         if name == "":
             raise ModelError("features: the name of an output is empty; choose a name or omit it")
-    made = rename_input(model, input) if input is not None else model
+    result = rename_input(model, input) if input is not None else model
     if labels is None:
-        return rename_answers(made, label, probabilities)
+        return rename_answers(result, label, probabilities)
     if head == "keep":
-        labels = with_own_reserved(made, labels)
-    return as_classifier(made, labels, label=label, probabilities=probabilities, counted=head == "keep")
+        labels = with_own_reserved(result, labels)
+    return as_classifier(result, labels, label=label, probabilities=probabilities, counted=head == "keep")
 
 
 def with_outputs(

@@ -10,31 +10,31 @@ from coreml_updatable.spec.parameters import MAX_EPOCHS
 
 def parameters_message(settings: UpdateSettings) -> Model:
     """``NetworkUpdateParameters`` without a loss layer. Raises ModelError for a default outside its range or set."""
-    made = NeuralNetwork_pb2.NetworkUpdateParameters()
+    result = NeuralNetwork_pb2.NetworkUpdateParameters()
     optimizer = settings.optimizer
     if isinstance(optimizer, SGD):
-        sgd = made.optimizer.sgdOptimizer
+        sgd = result.optimizer.sgdOptimizer
         write_double(sgd.learningRate, optimizer.learning_rate, "learningRate", positive=True)
         write_int64(sgd.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize")
         write_double(sgd.momentum, optimizer.momentum, "momentum", most=1.0)
     else:
-        adam = made.optimizer.adamOptimizer
+        adam = result.optimizer.adamOptimizer
         write_double(adam.learningRate, optimizer.learning_rate, "learningRate", positive=True)
         write_int64(adam.miniBatchSize, optimizer.mini_batch_size, "miniBatchSize")
         write_double(adam.beta1, optimizer.beta1, "beta1", most=1.0, below=True)
         write_double(adam.beta2, optimizer.beta2, "beta2", most=1.0, below=True)
         write_double(adam.eps, optimizer.eps, "eps")
-    write_int64(made.epochs, settings.epochs, "epochs")
+    write_int64(result.epochs, settings.epochs, "epochs")
     if settings.epochs.default > MAX_EPOCHS:
         raise ModelError(
             f"epochs: the default is {settings.epochs.default}, expected at most {MAX_EPOCHS}, because more would "
             "train for hours on a phone; choose fewer (the range may allow more)"
         )
-    made.shuffle.defaultValue = settings.shuffle
+    result.shuffle.defaultValue = settings.shuffle
     if settings.seed is not None:
         _check_size(settings.seed, "seed")
-        made.seed.defaultValue = settings.seed
-    return made
+        result.seed.defaultValue = settings.seed
+    return result
 
 
 def write_int64(message: Model, parameter: Int64Parameter, name: str) -> None:

@@ -17,10 +17,10 @@ HEADS = ("convolution", "innerProduct")
 def softmax_of(network: NeuralNetwork, model: Model) -> int:
     """Return the index of the softmax that a loss can read."""
     written = producers(network.layers)
-    number = written[answer_blob(model)]
-    while layer_kind(network.layers[number]) != "softmax":
-        number = written[str(network.layers[number].input[0])]
-    return number
+    index = written[answer_blob(model)]
+    while layer_kind(network.layers[index]) != "softmax":
+        index = written[str(network.layers[index].input[0])]
+    return index
 
 
 def is_fixed(layer: NeuralNetworkLayer) -> bool:
@@ -40,13 +40,13 @@ def gradient_path(network: NeuralNetwork, begin: str, clearable: Collection[int]
     written = producers(network.layers)
     waiting, path = [begin], list[int]()
     while waiting:
-        number = written.get(waiting.pop(0))
-        if number is None or number in path or layer_kind(network.layers[number]) in CONSTANTS:
+        index = written.get(waiting.pop(0))
+        if index is None or index in path or layer_kind(network.layers[index]) in CONSTANTS:
             continue
-        path.append(number)
-        if number not in clearable and not passes_gradients(network.layers[number]):
+        path.append(index)
+        if index not in clearable and not passes_gradients(network.layers[index]):
             break
-        waiting.extend(str(blob) for blob in network.layers[number].input)
+        waiting.extend(str(blob) for blob in network.layers[index].input)
     return path
 
 
@@ -64,24 +64,24 @@ def last_trainable(
     if last < 1:
         raise ModelError(f"last: found {last}, expected 1 or more; give the number of layers to train")
     path = gradient_path(network, begin, clearable)
-    found = [number for number in path if is_markable(network.layers[number])][:last]
-    if len(found) == last:
-        return sorted(found)
+    result = [index for index in path if is_markable(network.layers[index])][:last]
+    if len(result) == last:
+        return sorted(result)
     if path and path[-1] not in clearable and not passes_gradients(network.layers[path[-1]]):
         reason = f"{_blamed(network, path[-1], places)} blocks the gradient"
-    elif found:
+    elif result:
         reason = "there is no other convolution or innerProduct before the loss"
     else:
         reason = "there is no convolution or innerProduct before its output"
-    if not found:
+    if not result:
         raise ModelError(
             f"network: no layer can be trained: {reason}; end the network in a linear layer or a convolution, and "
             "convert it again"
         )
-    names = ", ".join(repr(str(network.layers[number].name)) for number in sorted(found))
+    names = ", ".join(repr(str(network.layers[index].name)) for index in sorted(result))
     raise ModelError(
-        f"last: {last} layers to train, but only {len(found)} can be{f' ({names})' if names else ''}: {reason}; "
-        f"ask for at most {len(found)}"
+        f"last: {last} layers to train, but only {len(result)} can be{f' ({names})' if names else ''}: {reason}; "
+        f"ask for at most {len(result)}"
     )
 
 
@@ -114,22 +114,22 @@ def check_path(
 def in_the_way(network: NeuralNetwork, begin: str, numbers: Sequence[int], clearable: Collection[int]) -> list[int]:
     """Return the layers of ``clearable`` between the layers ``numbers`` and the blob ``begin``."""
     return [
-        number
-        for number in gradient_path(network, begin, clearable)
-        if number in clearable and set(numbers) & set(needed_layers(network.layers, list(network.layers[number].input)))
+        index
+        for index in gradient_path(network, begin, clearable)
+        if index in clearable and set(numbers) & set(needed_layers(network.layers, list(network.layers[index].input)))
     ]
 
 
-def _blamed(network: NeuralNetwork, number: int, places: Mapping[int, str]) -> str:
+def _blamed(network: NeuralNetwork, index: int, places: Mapping[int, str]) -> str:
     """Return layer ``number``, or, if it only reshapes, the layer before it that also blocks the gradient.
 
     Marking itself replaces such reshapes, so removing only this one would not be enough.
     """
-    written, layer = producers(network.layers), network.layers[number]
+    written, layer = producers(network.layers), network.layers[index]
     before = written.get(str(layer.input[0])) if layer.input else None
     if layer_kind(layer) in RESHAPES and before is not None and not passes_gradients(network.layers[before]):
         return _blamed(network, before, places)
-    return f"{places.get(number) or place(number, layer)} ({layer_kind(layer)})"
+    return f"{places.get(index) or place(index, layer)} ({layer_kind(layer)})"
 
 
 def _stop(network: NeuralNetwork, path: Sequence[int], places: Mapping[int, str]) -> str:

@@ -15,29 +15,29 @@ def with_trained_last(model: Model, last: Model) -> Model:
     replace those of the old one; the training inputs are the inputs of the pipeline and the target of ``last``. Raises
     ModelError if an output would have the name of another feature.
     """
-    made = copy_of(model)
-    members = pipeline_of(made).models
+    result = copy_of(model)
+    members = pipeline_of(result).models
     old = [str(feature.name) for feature in members[-1].description.output]
-    _check_names(made, last)
+    _check_names(result, last)
     became_classifier = bool(last.description.predictedFeatureName and not members[-1].description.predictedFeatureName)
     members[-1].CopyFrom(last)
     for member in members[:-1]:
         freeze(member)
-    if became_classifier and made.WhichOneof("Type") == "pipeline":
-        inner = copy_of(made.pipeline)
-        made.pipelineClassifier.pipeline.CopyFrom(inner)
-    _write_outputs(made, old, last)
-    description = made.description
-    told = {str(feature.name): str(feature.shortDescription) for feature in description.trainingInput}
+    if became_classifier and result.WhichOneof("Type") == "pipeline":
+        inner = copy_of(result.pipeline)
+        result.pipelineClassifier.pipeline.CopyFrom(inner)
+    _write_outputs(result, old, last)
+    description = result.description
+    output = {str(feature.name): str(feature.shortDescription) for feature in description.trainingInput}
     inputs = {str(feature.name) for feature in last.description.input}
     del description.trainingInput[:]
     description.trainingInput.extend(description.input)
     description.trainingInput.extend(f for f in last.description.trainingInput if f.name not in inputs)
     for feature in description.trainingInput:
-        feature.shortDescription = told.get(str(feature.name)) or feature.shortDescription
-    made.isUpdatable = True
-    made.specificationVersion = max(made.specificationVersion, *(member.specificationVersion for member in members))
-    return made
+        feature.shortDescription = output.get(str(feature.name)) or feature.shortDescription
+    result.isUpdatable = True
+    result.specificationVersion = max(result.specificationVersion, *(member.specificationVersion for member in members))
+    return result
 
 
 def freeze(model: Model) -> None:
@@ -47,9 +47,9 @@ def freeze(model: Model) -> None:
         freeze(member)
 
 
-def _write_outputs(made: Model, old: Sequence[str], last: Model) -> None:
+def _write_outputs(result: Model, old: Sequence[str], last: Model) -> None:
     """Write the outputs of the last member as they are now, and those of the other members as they were."""
-    description = made.description
+    description = result.description
     shown = [copy_of(feature) for feature in description.output]
     new = [feature for feature in last.description.output if feature.name not in old]
     del description.output[:]
@@ -61,7 +61,7 @@ def _write_outputs(made: Model, old: Sequence[str], last: Model) -> None:
         added.CopyFrom(now if now is not None and str(feature.name) in old else feature)
         added.shortDescription = str(feature.shortDescription) or added.shortDescription
     description.output.extend(new)
-    if made.WhichOneof("Type") == "pipelineClassifier":
+    if result.WhichOneof("Type") == "pipelineClassifier":
         description.predictedFeatureName = last.description.predictedFeatureName
         description.predictedProbabilitiesName = last.description.predictedProbabilitiesName
 

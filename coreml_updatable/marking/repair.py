@@ -42,18 +42,18 @@ def repair_tail(model: Model, *, classify: bool = True) -> tuple[Model, list[str
     notes = [*fold_tail(repaired, classify=classify), *absorb_transposes(repaired)]
     tail = find_tail(repaired)
     layers = network_of(repaired).layers
-    if not classify and all(passes_gradients(layers[number]) for number in tail.layers):
+    if not classify and all(passes_gradients(layers[layer]) for layer in tail.layers):
         return repaired, notes
     work = _Repair(repaired, tail, blob_shapes(repaired), classify)
-    replaced = {number: work.rewrite(number, layers[number]) for number in tail.layers}
+    replaced = {layer: work.rewrite(layer, layers[layer]) for layer in tail.layers}
     replaced = _with_end(work, replaced)
     if not work.notes:
         return repaired, notes
-    rewritten = [new for number, layer in enumerate(layers) for new in replaced.get(number, [layer])]
+    rewritten = [new for index, layer in enumerate(layers) for new in replaced.get(index, [layer])]
     kept = [copy_of(layer) for layer in rewritten]
     del layers[:]
     layers.extend(kept)
-    drop_rank_hints(layers, {blob for number in replaced for new in replaced[number] for blob in new.output})
+    drop_rank_hints(layers, {blob for index in replaced for new in replaced[index] for blob in new.output})
     return repaired, [*notes, *work.notes]
 
 
@@ -76,9 +76,9 @@ class _Repair:
         if self.shape is None and is_rank_5(network_of(self.model)):
             self.shape = (None,) * 5  # of every blob there, and a reshapeStatic would be too new
 
-    def rewrite(self, number: int, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
+    def rewrite(self, index: int, layer: NeuralNetworkLayer) -> list[NeuralNetworkLayer]:
         """Return the replacement for ``layer``; empty if the data already has the shape that it would produce."""
-        kind, where = layer_kind(layer), place(number, layer)
+        kind, where = layer_kind(layer), place(index, layer)
         if self.after_softmax:
             return self._behind_softmax(kind, where, layer)
         if is_reshape(layer, self.shapes):
@@ -145,9 +145,9 @@ class _Repair:
         if channels is None:
             channels = expected
         if channels is None or expected not in (None, channels):
-            found = "unknown" if self.shape is None else str(list(self.shape))
+            actual = "unknown" if self.shape is None else str(list(self.shape))
             raise ModelError(
-                f"{where}: its input has the shape {found}, expected one vector per row; export with a fixed input "
+                f"{where}: its input has the shape {actual}, expected one vector per row; export with a fixed input "
                 "shape and batch size 1"
             )
         self.notes.append(
@@ -259,8 +259,8 @@ def _with_end(work: _Repair, replaced: dict[int, list[NeuralNetworkLayer]]) -> d
     final = work.shape
     changed = original is not None and final is not None and len(original) != len(final)
     if work.notes and changed and not work._classifies() and original is not None and None not in original:
-        made = {str(blob) for layers in replaced.values() for layer in layers for blob in layer.output}
-        probabilities = _free(f"{tail.answer}_rank4", network, made)
+        result = {str(blob) for layers in replaced.values() for layer in layers for blob in layer.output}
+        probabilities = _free(f"{tail.answer}_rank4", network, result)
         _rename_output(replaced, tail.answer, probabilities)
         lengths = [n for n in original if n is not None]
         end.append(reshape_static(_free("output_shape", network, names=True), probabilities, tail.answer, lengths))
@@ -277,11 +277,11 @@ def _refuse_non_logits(work: _Repair) -> None:
         "ReLU",
         "leakyReLU",
     ):
-        found = str(last.activation.WhichOneof("NonlinearityType"))
+        result = str(last.activation.WhichOneof("NonlinearityType"))
         advice = "" if work._classifies() else ". Without labels, --loss mean_squared_error trains it on values"
         raise ModelError(
-            f"network: ends in {found}, expected logits or a softmax{_several(work, found)}; make a new head with a "
-            f"softmax (mark --head new --labels a,b), or export the network without the {found}{advice}"
+            f"network: ends in {result}, expected logits or a softmax{_several(work, result)}; make a new head with a "
+            f"softmax (mark --head new --labels a,b), or export the network without the {result}{advice}"
         )
     shape = work.shape
     if shape is not None and len(shape) in SPATIAL_RANKS and any(n not in (1, None) for n in shape[-2:]):
@@ -290,10 +290,10 @@ def _refuse_non_logits(work: _Repair) -> None:
         )
 
 
-def _several(work: _Repair, found: str) -> str:
+def _several(work: _Repair, result: str) -> str:
     """Explain why the sigmoids of several labels are not a softmax."""
     count = element_count(work.shape) if work.shape is not None else None
-    if found != "sigmoid" or count in (None, 1):
+    if result != "sigmoid" or count in (None, 1):
         return ""
     return (
         f". These are {count} independent labels (multi-label), but Core ML trains classifiers with probabilities "
@@ -303,7 +303,7 @@ def _several(work: _Repair, found: str) -> str:
 
 def _writer(model: Model, blob: str) -> int:
     layers = network_of(model).layers
-    return next(number for number, layer in enumerate(layers) if blob in layer.output)
+    return next(index for index, layer in enumerate(layers) if blob in layer.output)
 
 
 def _rename_output(replaced: dict[int, list[NeuralNetworkLayer]], old: str, new: str) -> None:
@@ -313,14 +313,14 @@ def _rename_output(replaced: dict[int, list[NeuralNetworkLayer]], old: str, new:
             layer.input[:] = [new if blob == old else blob for blob in layer.input]
 
 
-def _free(wanted: str, network: Model, made: Collection[str] = (), *, names: bool = False) -> str:
+def _free(wanted: str, network: Model, result: Collection[str] = (), *, names: bool = False) -> str:
     """Return ``wanted``, with a number appended if ``network`` or the blobs ``made`` already use it."""
     layers = network.layers
     taken = {str(x.name) for x in layers} if names else {str(b) for x in layers for b in (*x.input, *x.output)}
-    taken.update(made)
-    number, name = 1, wanted
+    taken.update(result)
+    index, name = 1, wanted
     while name in taken:
-        number, name = number + 1, f"{wanted}{number + 1}"
+        index, name = index + 1, f"{wanted}{index + 1}"
     return name
 
 

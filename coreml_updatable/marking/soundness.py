@@ -14,8 +14,8 @@ _ADVICE = "`coreml-updatable check` lists all problems; export the model again"
 
 def expect_sound(model: Model) -> None:
     """Raise ModelError for the first fault in the network of ``model`` that makes marking impossible."""
-    for number, layer in enumerate(network_of(model).layers):
-        where, kind = place(number, layer), layer_kind(layer)
+    for index, layer in enumerate(network_of(model).layers):
+        where, kind = place(index, layer), layer_kind(layer)
         if not kind:
             raise ModelError(f"{where}: is a layer without a type; {_ADVICE}")
         if kind in ("convolution", "innerProduct") and not getattr(layer, kind).outputChannels:

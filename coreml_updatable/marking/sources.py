@@ -32,13 +32,13 @@ def network_from_glm(model: Model) -> Model:
     """
     labels = class_labels(model)
     weights, bias = _with_reference(model, len(labels))
-    made = Model_pb2.Model()
-    made.specificationVersion = model.specificationVersion
-    made.description.CopyFrom(model.description)
-    network = made.neuralNetworkClassifier
-    source = _flat_input(made, weights.shape[1])
+    result = Model_pb2.Model()
+    result.specificationVersion = model.specificationVersion
+    result.description.CopyFrom(model.description)
+    network = result.neuralNetworkClassifier
+    source = _flat_input(result, weights.shape[1])
     blobs = ["fc", "softmax"]
-    taken = {str(feature.name) for feature in (*made.description.input, *made.description.output)}
+    taken = {str(feature.name) for feature in (*result.description.input, *result.description.output)}
     logits, probabilities = (blob + "_out" * (blob in taken) for blob in blobs)
     dense = new_layer("fc", source, logits)
     dense.innerProduct.outputChannels, dense.innerProduct.inputChannels = weights.shape
@@ -51,8 +51,8 @@ def network_from_glm(model: Model) -> Model:
         network.stringClassLabels.vector.extend(labels)
     else:
         network.int64ClassLabels.vector.extend(labels)
-    write_kinds(made, labels)
-    return made
+    write_kinds(result, labels)
+    return result
 
 
 def _with_reference(model: Model, classes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -95,9 +95,9 @@ def _flat_input(model: Model, length: int) -> str:
     kind, name = feature.type.WhichOneof("Type"), str(feature.name)
     shape = [int(size) for size in feature.type.multiArrayType.shape] if kind == "multiArrayType" else []
     if prod(shape) != length or not shape:
-        found = f"an array of shape {shape}" if kind == "multiArrayType" else with_article(kind)
+        result = f"an array of shape {shape}" if kind == "multiArrayType" else with_article(kind)
         raise ModelError(
-            f"input {name!r}: is {found}, expected an array of {length} numbers, like the weights; export it again"
+            f"input {name!r}: is {result}, expected an array of {length} numbers, like the weights; export it again"
         )
     if len(shape) == 1:
         return name  # the old mapping puts a vector on axis -3

@@ -61,19 +61,19 @@ def find_tail(model: Model) -> Tail:
     chain: list[int] = []
     softmax: int | None = None
     while blob in written:
-        number = written[blob]
+        index = written[blob]
         if chain and (len(read.get(blob, [])) > 1 or blob in shown):
             break  # somebody else needs this blob as it is
-        layer = layers[number]
+        layer = layers[index]
         if not _belongs(layer_kind(layer), layer, shapes, above_softmax=softmax is None):
             break
         if layer_kind(layer) == "reduceMean" and len(shapes.get(str(layer.input[0])) or ()) not in SPATIAL_RANKS:
             break  # the mean over a sequence of vectors, which comes from no picture
-        chain.append(number)
+        chain.append(index)
         if layer_kind(layer) in SOFTMAXES:
             if softmax is not None:
-                raise ModelError(f"{place(number, layer)}: is a second softmax; remove it")
-            softmax = number
+                raise ModelError(f"{place(index, layer)}: is a second softmax; remove it")
+            softmax = index
         blob = str(layer.input[0])
     return Tail(tuple(reversed(chain)), softmax, blob, answer)
 

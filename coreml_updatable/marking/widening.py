@@ -35,12 +35,12 @@ def weight_shape(layer: NeuralNetworkLayer) -> tuple[int, ...]:
 
 def widen_halves(network: NeuralNetwork) -> None:
     """Convert every 16-bit weight to a 32-bit float, in place: a single one makes the whole network 16-bit."""
-    for number, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.layers):
         for name, weights in weight_fields(layer):
             if storage(weights) == "float16":
                 if len(weights.float16Value) % 2:
                     raise ModelError(
-                        f"{place(number, layer)}: {name} end with half of a 16-bit number; export the model again"
+                        f"{place(index, layer)}: {name} end with half of a 16-bit number; export the model again"
                     )
                 write_floats(weights, np.frombuffer(weights.float16Value, "<f2").astype(np.float32))
 

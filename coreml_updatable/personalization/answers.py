@@ -43,11 +43,11 @@ Found: TypeAlias = tuple[int, Answers | Revealed]
 class OwnersRows:
     """The rows of a block of owners in one contender's embedding."""
 
-    def __init__(self, lab: Lab, owners: Owners, number: int) -> None:
-        self.lab, self.owners, self.one = lab, owners, lab.contenders[number]
+    def __init__(self, lab: Lab, owners: Owners, index: int) -> None:
+        self.lab, self.owners, self.one = lab, owners, lab.contenders[index]
         self.world = lab.world
-        self.number = number
-        self.vectors = lab.embeddings[number]
+        self.number = index
+        self.vectors = lab.embeddings[index]
         self.shots = self.vectors[owners.styles, owners.shots]  # [O, S, D]
         self.replay = np.zeros(0, np.int64) if self.one.replay is None else self.one.replay
         self.held = self.vectors[owners.held_styles, np.maximum(owners.held_out, 0)]  # [O, H, D]

@@ -64,16 +64,16 @@ class BlockStore:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as found:
+            with np.load(path, allow_pickle=False) as result:
                 return BlockResult(
                     first,
-                    found["values"],
-                    found["sums"],
-                    found["weights"],
-                    tuple(found["sorts"].tolist()),
-                    found["shots"],
-                    found["used"],
-                    found["called"],
+                    result["values"],
+                    result["sums"],
+                    result["weights"],
+                    tuple(result["sorts"].tolist()),
+                    result["shots"],
+                    result["used"],
+                    result["called"],
                 )
         except (OSError, ValueError, KeyError):  # half a file of an older run: run the block again
             return None
@@ -89,12 +89,12 @@ def _key_of(lab: Lab) -> str:
         digest.update(part.tobytes())
     for kind, part in (*split.owners.items(), *split.held_out.items()):
         digest.update(repr((kind, part.tolist())).encode())
-    for one, vectors in zip(lab.contenders, lab.embeddings, strict=True):
-        digest.update(repr((one.engine, one.labels, one.parameters, one.assumptions)).encode())
-        digest.update(repr((one.sample_labels, one.default)).encode())
-        digest.update(one.file)
-        arrays = [vectors, one.samples, one.replay]
-        arrays += [one.layer.weights, one.layer.bias] if one.layer is not None else []
+    for contender, vectors in zip(lab.contenders, lab.embeddings, strict=True):
+        digest.update(repr((contender.engine, contender.labels, contender.parameters, contender.assumptions)).encode())
+        digest.update(repr((contender.sample_labels, contender.default)).encode())
+        digest.update(contender.file)
+        arrays = [vectors, contender.samples, contender.replay]
+        arrays += [contender.layer.weights, contender.layer.bias] if contender.layer is not None else []
         for array in arrays:
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     for one_part in lab.parts:

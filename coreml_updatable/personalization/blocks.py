@@ -66,16 +66,16 @@ def run_block(lab: Lab, first: int, count: int) -> BlockResult:
     for place, entrant in enumerate(lab.entrants):
         base: Answers | None = None
         measured: dict[int, tuple[Answers, Any]] = {}  # the same answers at several points are measured once
-        for number, answers in block.answers(entrant):
+        for index, answers in block.answers(entrant):
             if isinstance(answers, Revealed):
-                values[place, number, REVEAL], values[place, number, WORST] = answers.before, answers.worst
+                values[place, index, REVEAL], values[place, index, WORST] = answers.before, answers.worst
                 continue
             base = answers if base is None else base
             if id(answers) not in measured:
                 measured[id(answers)] = answers, judge.measured(answers, base)
-            values[place, number, :WORST], sums[place, number] = measured[id(answers)][1]
-            if number in ends:
-                called[place, ends.index(number)] = judge.called(answers)
+            values[place, index, :WORST], sums[place, index] = measured[id(answers)][1]
+            if index in ends:
+                called[place, ends.index(index)] = judge.called(answers)
     used = np.unique(np.concatenate([owners.held_out[owners.held_out >= 0], lab.world.split.test]))
     shots = owners.shots[:, :: lab.world.rows_a_shot]
     return BlockResult(first, values, sums, judge.owner_weights.sum(axis=0), owners.sorts, shots, used, called)
@@ -92,9 +92,9 @@ class Block:
         """The answers of an entrant by the number of the point; the base comes first."""
         lab, one = self._lab, self._lab.contenders[entrant.of]
         if one.engine == "neighbors":
-            found = Neighbors(lab, self._owners, entrant.of).learned()
+            result = Neighbors(lab, self._owners, entrant.of).learned()
         elif one.engine == "task":
-            found = by_tasks(lab, self._owners, entrant.of)
+            result = by_tasks(lab, self._owners, entrant.of)
         else:
             network = self._networks.setdefault(entrant.of, Networks(lab, self._owners, entrant.of))
             lines = {
@@ -102,8 +102,8 @@ class Block:
                 "interpolated": network.interpolated,
                 "retrained": network.retrained,
             }
-            found = lines.get(entrant.line, network.learned)()
+            result = lines.get(entrant.line, network.learned)()
         if entrant.line == "base":
-            _, base = next(found)
-            found = ((number, base) for number in range(len(lab.points)))
-        yield from found
+            _, base = next(result)
+            result = ((index, base) for index in range(len(lab.points)))
+        yield from result

@@ -62,9 +62,9 @@ def run(
     gathered = Gathered(lab, settings.owners)
     store = BlockStore(kept, lab) if kept is not None else None
     for first, count in sizes.items() if store and resume else ():
-        found = store.read(first, count) if store else None
-        if found is not None:
-            gathered.add(found)
+        result = store.read(first, count) if store else None
+        if result is not None:
+            gathered.add(result)
     left = {first: count for first, count in sizes.items() if first not in gathered.firsts}
     workers = min(settings.workers or usable(), max(1, len(left)))
     results = on_dask(lab, left, dask) if dask else in_processes(lab, left, workers) if workers > 1 else here(lab, left)
@@ -81,26 +81,26 @@ def result_of(gathered: Gathered, prepared: Prepared, seconds: float = 0.0) -> C
     """What the owners that are gathered say. ``prepared`` of the same laboratory."""
     lab, world = gathered.lab, gathered.lab.world
     entrants = []
-    for number, entrant in enumerate(lab.entrants):
-        needed, reached = shots_to_enough(gathered, number)
+    for index, entrant in enumerate(lab.entrants):
+        needed, reached = shots_to_enough(gathered, index)
         learns = entrant.line == "learns"
         entrants.append(
             EntrantResult(
                 entrant.name,
                 lab.contenders[entrant.of].engine,
                 entrant.line,
-                points_of(gathered, number),
+                points_of(gathered, index),
                 needed,
                 reached,
-                sorts_at_end(gathered, number) if learns else (),
-                gathered.kinds(number) if learns else (),
+                sorts_at_end(gathered, index) if learns else (),
+                gathered.kinds(index) if learns else (),
                 prepared.costs.get(entrant.name) if learns else None,
             )
         )
-    learning = [number for number, entrant in enumerate(lab.entrants) if not entrant.is_reference]
-    pairs = [(one, other) for place, one in enumerate(learning) for other in learning[place + 1 :]]
-    base = next((number for number, entrant in enumerate(lab.entrants) if entrant.line == "base"), None)
-    pairs += [(base, one) for one in learning] if base is not None else []
+    learning = [position for position, entrant in enumerate(lab.entrants) if not entrant.is_reference]
+    pairs = [(item, other) for place, item in enumerate(learning) for other in learning[place + 1 :]]
+    base = next((position for position, entrant in enumerate(lab.entrants) if entrant.line == "base"), None)
+    pairs += [(base, item) for item in learning] if base is not None else []
     return Comparison(
         schema=SCHEMA,
         owners=gathered.owners,
@@ -126,13 +126,13 @@ def result_of(gathered: Gathered, prepared: Prepared, seconds: float = 0.0) -> C
 def _worst(prepared: Prepared, gathered: Gathered, learning: Sequence[int]) -> Iterator[WorstOwner]:
     lab = gathered.lab
     point = last_point(lab)
-    for number in learning[:1]:
-        personal, before = gathered.values(number, point, PERSONAL), gathered.values(number, 0, PERSONAL)
+    for index in learning[:1]:
+        personal, before = gathered.values(index, point, PERSONAL), gathered.values(index, 0, PERSONAL)
         for place in np.argsort(personal, kind="stable")[:WORST_SHOWN].tolist():
             owner = draw(lab.world, place, 1)
             rows = [row for row in owner.held_out[0].tolist() if row >= 0][:6]
             yield WorstOwner(
-                lab.entrants[number].name,
+                lab.entrants[index].name,
                 place,
                 gathered.sorts[place],
                 owner.kinds[0],
@@ -148,7 +148,7 @@ def compare(
     data: Path,
     population: Population,
     settings: Settings,
-    told: Told3 | None = None,
+    result: Told3 | None = None,
     kept: Path | None = None,
     resume: bool = False,
     dask: str | None = None,
@@ -156,7 +156,7 @@ def compare(
     """Set up the laboratory and run all owners: see ``prepare`` and ``run``."""
 
     def stage(name: str) -> Told:
-        return silent if told is None else (lambda fraction, detail: told(name, fraction, detail))
+        return silent if result is None else (lambda fraction, detail: result(name, fraction, detail))
 
     if dask is not None:
         expect_scheduler(dask)

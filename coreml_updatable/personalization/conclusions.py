@@ -15,32 +15,32 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
     lab = gathered.lab
     point = last_point(lab)
     shots = lab.points[point][1]
-    learning = [number for number, entrant in enumerate(lab.entrants) if not entrant.is_reference]
+    learning = [position for position, entrant in enumerate(lab.entrants) if not entrant.is_reference]
     merit = {
-        number: float(np.nanmean(gathered.values(number, point, PERSONAL)))
-        - max(0.0, float(np.nanmean(gathered.values(number, point, FORGETTING))))
-        for number in learning
+        position: float(np.nanmean(gathered.values(position, point, PERSONAL)))
+        - max(0.0, float(np.nanmean(gathered.values(position, point, FORGETTING))))
+        for position in learning
     }
-    empty = {number for number in learning if lab.contenders[lab.entrants[number].of].is_empty}
-    ranked = [number for number in learning if number not in empty] or learning
+    empty = {position for position in learning if lab.contenders[lab.entrants[position].of].is_empty}
+    ranked = [position for position in learning if position not in empty] or learning
     best, *others = sorted(ranked, key=lambda number: -merit[number])
-    found = results[best].last(shots)
-    personal, lost = found.intervals["personal_accuracy"], found.intervals["forgetting"]
+    result = results[best].last(shots)
+    personal, lost = result.intervals["personal_accuracy"], result.intervals["forgetting"]
     who = "this owner" if lab.world.seeds else "these owners"
     first = (
         f"{_name(lab, best)} serves {who} best: after one update with {shots} shots of each kind its "
         f"mean personal accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
-        f"and its base accuracy {_change(lost)}, to {100 * found.measures['base_accuracy'].mean:.1f}%."
+        f"and its base accuracy {_change(lost)}, to {100 * result.measures['base_accuracy'].mean:.1f}%."
     )
     second = _certainty(gathered, best, others)
-    for number in sorted(empty - set(ranked)):
-        own = results[number].last(shots).intervals["personal_accuracy"]
+    for index in sorted(empty - set(ranked)):
+        own = results[index].last(shots).intervals["personal_accuracy"]
         second += (
-            f" Not ranked: {_name(lab, number)}, which starts without samples and knows no row of the base (mean "
+            f" Not ranked: {_name(lab, index)}, which starts without samples and knows no row of the base (mean "
             f"personal accuracy {100 * own.mean:.1f}%, {100 * own.low:.1f} to {100 * own.high:.1f})."
         )
-    told = first, second, _for_whom_not(lab, best, found, results[best])
-    return tuple(f"{one[0].upper()}{one[1:]}" for one in told) if lab.world.seeds else told
+    output = first, second, _for_whom_not(lab, best, result, results[best])
+    return tuple(f"{item[0].upper()}{item[1:]}" for item in output) if lab.world.seeds else output
 
 
 def _change(lost: Interval) -> str:
@@ -83,19 +83,19 @@ def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
     )
 
 
-def _for_whom_not(lab: Lab, entrant: int, found: Point, result: EntrantResult) -> str:
-    name, least = _name(lab, entrant), 100 * found.measures["personal_accuracy"].p5
+def _for_whom_not(lab: Lab, entrant: int, output: Point, result: EntrantResult) -> str:
+    name, least = _name(lab, entrant), 100 * output.measures["personal_accuracy"].p5
     if lab.world.seeds:
         orders = len(lab.world.seeds)
         return (
-            f"in {round(found.harmed * orders)} of {orders} orders of the owner's shots, {name} has a lower personal "
+            f"in {round(output.harmed * orders)} of {orders} orders of the owner's shots, {name} has a lower personal "
             f"accuracy than the base; the 5th percentile over the orders is {least:.0f}%."
         )
-    told = (
-        f"For {100 * found.harmed:.1f}% of the owners, {name} is worse than the base; the 5th percentile of personal "
+    text = (
+        f"For {100 * output.harmed:.1f}% of the owners, {name} is worse than the base; the 5th percentile of personal "
         f"accuracy over the owners is {least:.0f}%"
     )
     if len(result.sorts) > 1:
-        worst = min(result.sorts, key=lambda one: one.personal_accuracy)
-        told += f"; it is lowest for owners of type {worst.sort} (mean {100 * worst.personal_accuracy:.1f}%)"
-    return told + "."
+        worst = min(result.sorts, key=lambda item: item.personal_accuracy)
+        text += f"; it is lowest for owners of type {worst.sort} (mean {100 * worst.personal_accuracy:.1f}%)"
+    return text + "."

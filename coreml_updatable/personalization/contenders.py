@@ -95,55 +95,57 @@ NOT_PARAMETERS = ("optimizer", "weighting", "replay", "headScale", "baseSamples"
 ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 
 
-def changed(one: Contender, values: Values) -> Contender:
+def changed(item: Contender, values: Values) -> Contender:
     """The contender under other values: parameters by MLParameterKey, and NOT_PARAMETERS."""
     given = {key: value for key, value in values.items() if key not in NOT_PARAMETERS}
-    if one.votes is not None:
-        votes = replace(one.votes, uniform=values["weighting"] == "uniform")
-        found = replace(one, parameters={**one.parameters, **given}, votes=votes)
-        return _with_samples(found, kept_samples(one, int(values["baseSamples"]))) if "baseSamples" in values else found
-    if one.layer is None:  # several layers, which keep their optimizer
-        return replace(one, parameters={**one.parameters, **given})
+    if item.votes is not None:
+        votes = replace(item.votes, uniform=values["weighting"] == "uniform")
+        result = replace(item, parameters={**item.parameters, **given}, votes=votes)
+        return (
+            _with_samples(result, kept_samples(item, int(values["baseSamples"]))) if "baseSamples" in values else result
+        )
+    if item.layer is None:  # several layers, which keep their optimizer
+        return replace(item, parameters={**item.parameters, **given})
     adam = values["optimizer"] == "adam"
-    layer = replace(changed_head(one, values), optimizer="adamOptimizer" if adam else "sgdOptimizer")
-    parameters = {**one.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
-    return replace(one, engine="adam" if adam else "span", layer=layer, parameters=parameters)
+    layer = replace(changed_head(item, values), optimizer="adamOptimizer" if adam else "sgdOptimizer")
+    parameters = {**item.parameters, **(ADAM if adam else {"momentum": 0.0}), **given}
+    return replace(item, engine="adam" if adam else "span", layer=layer, parameters=parameters)
 
 
-def changed_head(one: Contender, values: Values) -> LinearLayer:
+def changed_head(item: Contender, values: Values) -> LinearLayer:
     """The last layer with all logits times ``headScale``, and reserved labels that take ``reservedShare`` at most."""
-    assert one.layer is not None
+    assert item.layer is not None
     scale = np.float32(values.get("headScale", 1.0))
-    layer = replace(one.layer, weights=one.layer.weights * scale, bias=one.layer.bias * scale)
-    if "reservedShare" not in values or values["reservedShare"] == reserved_share(one):
+    layer = replace(item.layer, weights=item.layer.weights * scale, bias=item.layer.bias * scale)
+    if "reservedShare" not in values or values["reservedShare"] == reserved_share(item):
         return layer
-    reserved = np.array([label in one.reserved for label in one.labels])
+    reserved = np.array([label in item.reserved for label in item.labels])
     bias = layer.bias.copy()
     bias[reserved] = bias[~reserved].mean() - offset_of(values["reservedShare"], reserved.sum(), (~reserved).sum())
     return replace(layer, bias=bias)
 
 
-def reserved_share(one: Contender) -> float | None:
+def reserved_share(item: Contender) -> float | None:
     """The most that the reserved labels of a network take of an answer, as marking has set their biases."""
-    if not one.reserved or one.layer is None:
+    if not item.reserved or item.layer is None:
         return None
-    reserved = np.array([label in one.reserved for label in one.labels])
-    below = float(one.layer.bias[~reserved].mean() - one.layer.bias[reserved].mean())
+    reserved = np.array([label in item.reserved for label in item.labels])
+    below = float(item.layer.bias[~reserved].mean() - item.layer.bias[reserved].mean())
     return float(reserved.sum() / (~reserved).sum() * np.exp(-below))
 
 
-def kept_samples(one: Contender, per_label: int) -> Int64Array:
+def kept_samples(item: Contender, per_label: int) -> Int64Array:
     """Numbers of the base samples that stay, those that stand best for their label, in their order."""
-    assert one.samples is not None
-    return np.sort(in_turn(one.samples, one.sample_labels, per_label, "herding"))
+    assert item.samples is not None
+    return np.sort(in_turn(item.samples, item.sample_labels, per_label, "herding"))
 
 
-def _with_samples(one: Contender, kept: Int64Array) -> Contender:
-    assert one.samples is not None
-    labels = tuple(one.sample_labels[row] for row in kept)
-    return replace(one, samples=one.samples[kept], sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
+def _with_samples(item: Contender, kept: Int64Array) -> Contender:
+    assert item.samples is not None
+    labels = tuple(item.sample_labels[row] for row in kept)
+    return replace(item, samples=item.samples[kept], sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
 
 
-def most_samples(one: Contender) -> int:
+def most_samples(item: Contender) -> int:
     """Of a label of a k-NN."""
-    return max(Counter(one.sample_labels).values(), default=0)
+    return max(Counter(item.sample_labels).values(), default=0)

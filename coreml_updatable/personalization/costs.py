@@ -71,15 +71,15 @@ def updated(lab: Lab, model: RunnableModel) -> Updated:
     return Updated(milliseconds, context.model.message.ByteSize() - model.message.ByteSize())
 
 
-def cost_of(one: Contender, model: RunnableModel, row: FrozenRow, update: Updated, fixed: FixedPart) -> Cost:
+def cost_of(contender: Contender, model: RunnableModel, row: FrozenRow, update: Updated, fixed: FixedPart) -> Cost:
     """``row``: some row behind the fixed part."""
     size, before = model.message.ByteSize(), fixed.operations
     measured = update.growth_bytes, update.milliseconds, 1000 * fixed.seconds
-    if one.is_knn:
-        assert one.samples is not None
-        return Cost(before, 3 * one.samples.size, size, one.samples.nbytes, *measured)
-    if one.layer is not None:
-        work = one.layer.weights.size
+    if contender.is_knn:
+        assert contender.samples is not None
+        return Cost(before, 3 * contender.samples.size, size, contender.samples.nbytes, *measured)
+    if contender.layer is not None:
+        work = contender.layer.weights.size
     else:
         with bounds.bounded("model") as run:
             model.predict([row])

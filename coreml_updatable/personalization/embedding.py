@@ -84,7 +84,7 @@ def enter(
     key = engine_cache.key_of([model_bytes(model.message), repr((features.fit, style, seed if style else 0))])
     known = embedding_cache.kept(key) if reader.one.engine != "task" else {}
     spans: list[tuple[bytes, int, int, str]] = []
-    for number, (folder, file) in enumerate(files):
+    for index, (folder, file) in enumerate(files):
         start, inside = len(reader.rows), file.relative_to(folder).parts
         kind, shown = inside[0] if len(inside) > 1 else folder.name, str(file.relative_to(data))
         of_file = embedding_cache.file_key(file, start if style is not None else None)
@@ -96,20 +96,20 @@ def enter(
             for own, row in rows_of(file, features):
                 reader.add(RowOfData(str(Path(own).relative_to(data)), folder.name, kind), row)
         spans.append((of_file, start, len(reader.rows), shown))
-        told((number + 1) / (len(files) + 1), f"{name}: {len(reader.rows)} rows")
-    found = reader.embedded()
+        told((index + 1) / (len(files) + 1), f"{name}: {len(reader.rows)} rows")
+    result = reader.embedded()
     if reader.one.engine != "task" and any(span[0] not in known for span in spans):
-        embedding_cache.keep(key, {span[0]: _of_file(found, *span[1:]) for span in spans})
-    told(1.0, f"{name}: {len(found.rows)} rows")
-    return reader.one, found
+        embedding_cache.keep(key, {span[0]: _of_file(result, *span[1:]) for span in spans})
+    told(1.0, f"{name}: {len(result.rows)} rows")
+    return reader.one, result
 
 
-def _of_file(found: Embedded, start: int, end: int, shown: str) -> embedding_cache.OfFile:
+def _of_file(result: Embedded, start: int, end: int, shown: str) -> embedding_cache.OfFile:
     return embedding_cache.OfFile(
-        tuple(row.name[len(shown) :] for row in found.rows[start:end]),
-        found.digests[start:end],
-        found.small[start:end],
-        found.embeddings[:, start:end],
+        tuple(row.name[len(shown) :] for row in result.rows[start:end]),
+        result.digests[start:end],
+        result.small[start:end],
+        result.embeddings[:, start:end],
     )
 
 
@@ -189,13 +189,13 @@ def frozen_rows(
     """Some rows behind the fixed part, and what a row costs there."""
     features, asked = features_of(model.message, fit), sorted(set(wanted))
     rows = _some_rows(data, model, features, {row for _, row in asked})
-    found: tuple[dict[int, FrozenRow], ...] = tuple({} for _ in range(1 + (style.count if style else 0)))
+    result: tuple[dict[int, FrozenRow], ...] = tuple({} for _ in range(1 + (style.count if style else 0)))
     given = [styled(rows[row], style, look, seed, row) for look, row in asked]
     started = time.perf_counter()
     for (look, row), frozen in zip(asked, model.frozen(given), strict=True):
-        found[look][row] = frozen
+        result[look][row] = frozen
     seconds = (time.perf_counter() - started) / max(1, len(asked))
-    return FixedPart(found, seconds, multiply_adds(model, given[0]))
+    return FixedPart(result, seconds, multiply_adds(model, given[0]))
 
 
 @dataclass(frozen=True)
@@ -218,9 +218,9 @@ def multiply_adds(model: RunnableModel, row: Mapping[str, Any]) -> int:
 
 def _some_rows(data: Path, model: RunnableModel, features: Features, wanted: set[int]) -> dict[int, Mapping[str, Any]]:
     if not (data.is_dir() and features.has_pictures):
-        return {number: row for number, (_, row) in enumerate(data_rows(data, model, features)) if number in wanted}
+        return {index: row for index, (_, row) in enumerate(data_rows(data, model, features)) if index in wanted}
     files = labelled_files(data, features)  # of pictures, a row each
-    return {number: next(iter(rows_of(files[number][1], features)))[1] for number in wanted}
+    return {index: next(iter(rows_of(files[index][1], features)))[1] for index in wanted}
 
 
 def data_rows(data: Path, model: RunnableModel, features: Features) -> Iterable[tuple[RowOfData, Mapping[str, Any]]]:
@@ -245,13 +245,13 @@ def listed_rows(data: Path, model: RunnableModel, features: Features) -> list[Ro
     """What the rows of ``data`` are, before a picture is read; None where a table holds pictures."""
     if not data.is_dir():
         return None if features.has_pictures else [about for about, _ in data_rows(data, model, features)]
-    found = []
+    result = []
     for folder, file in labelled_files(data, features):
         inside = file.relative_to(folder).parts
         kind = inside[0] if len(inside) > 1 else folder.name
         count = 1 if features.has_pictures else sum(1 for _ in rows_of(file, features))
-        found += [RowOfData(str(file.relative_to(data)), folder.name, kind)] * count
-    return found
+        result += [RowOfData(str(file.relative_to(data)), folder.name, kind)] * count
+    return result
 
 
 def _expect_finite(vectors: Float32Array, block: Sequence[tuple[RowOfData, Any]], name: str) -> None:

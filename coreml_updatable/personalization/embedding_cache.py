@@ -34,12 +34,12 @@ class OfFile:
 
 def file_key(path: Path, number: int | None) -> bytes:
     """A name for the content of a file; ``number``: its first row's, where a look depends on that."""
-    found = hashlib.blake2b(digest_size=DIGEST)
+    hasher = hashlib.blake2b(digest_size=DIGEST)
     with path.open("rb") as file:
         while piece := file.read(PIECE):
-            found.update(piece)
-    found.update(f"{path.suffix.lower()} {'' if number is None else number}".encode())
-    return found.digest()
+            hasher.update(piece)
+    hasher.update(f"{path.suffix.lower()} {'' if number is None else number}".encode())
+    return hasher.digest()
 
 
 def kept(key: str) -> dict[bytes, OfFile]:
@@ -53,34 +53,34 @@ def kept(key: str) -> dict[bytes, OfFile]:
             digests, small, vectors = file["digests"], file["small"], file["vectors"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}
-    found, start = {}, 0
-    for number, end in enumerate(ends.tolist()):
+    result, start = {}, 0
+    for index, end in enumerate(ends.tolist()):
         part = slice(start, end)
-        found[keys[number].tobytes()] = OfFile(
+        result[keys[index].tobytes()] = OfFile(
             tuple(suffixes[part]),
             tuple(digest.tobytes() for digest in digests[part]),
             small[part] if len(small) else small,
             vectors[:, part],
         )
         start = end
-    return found
+    return result
 
 
-def keep(key: str, found: Mapping[bytes, OfFile]) -> None:
+def keep(key: str, result: Mapping[bytes, OfFile]) -> None:
     """Keep it for later runs; older models' make room, and what is too large is not kept."""
-    if not found:
+    if not result:
         return
-    files = list(found.values())
+    files = list(result.values())
     buffer = io.BytesIO()
     np.savez(
         buffer,
         allow_pickle=False,
-        keys=_bytes(list(found)),
-        ends=np.cumsum([len(one.suffixes) for one in files]),
-        suffixes=np.array([suffix for one in files for suffix in one.suffixes], np.str_),
-        digests=_bytes([digest for one in files for digest in one.digests]),
-        small=np.concatenate([one.small for one in files]),
-        vectors=np.concatenate([one.vectors for one in files], axis=1),
+        keys=_bytes(list(result)),
+        ends=np.cumsum([len(file.suffixes) for file in files]),
+        suffixes=np.array([suffix for file in files for suffix in file.suffixes], np.str_),
+        digests=_bytes([digest for file in files for digest in file.digests]),
+        small=np.concatenate([file.small for file in files]),
+        vectors=np.concatenate([file.vectors for file in files], axis=1),
     )
     engine_cache.write(key, buffer.getvalue(), KIND)
 

@@ -82,11 +82,11 @@ class Gathered:
     @property
     def learned(self) -> Bools:
         """[n]: the rows that some owner learns from."""
-        found = np.zeros(len(self.used), bool)
+        result = np.zeros(len(self.used), bool)
         for start in range(0, len(self._shots), OWNERS_AT_ONCE):
             part = self._shots[start : start + OWNERS_AT_ONCE]
-            found[part[part >= 0]] = True
-        return found
+            result[part[part >= 0]] = True
+        return result
 
     def values(self, entrant: int, point: int, measure: int) -> Float64Array:
         """[O] of all owners, in the order of their numbers."""
@@ -94,20 +94,20 @@ class Gathered:
 
     def replicates(self, entrant: int, point: int) -> Float64Array:
         """[3, B]: means of the bootstrap replicates of personal accuracy, base accuracy and forgetting."""
-        found = self._tested(entrant, point)
+        result = self._tested(entrant, point)
         for place, measure in enumerate(RESAMPLED):
-            found[place] += self._taught(self.values(entrant, point, measure), entrant, point)
-        return found
+            result[place] += self._taught(self.values(entrant, point, measure), entrant, point)
+        return result
 
-    def apart(self, one: int, other: int, point: int, before: int | None = None) -> Float64Array:
+    def apart(self, item: int, other: int, point: int, before: int | None = None) -> Float64Array:
         """[3, B]: the same of the differences ``other`` less ``one``, paired by owner; ``before``: the point of
         ``one``, if it is another."""
         at = point if before is None else before
-        found = self._tested(other, point) - self._tested(one, at)
+        result = self._tested(other, point) - self._tested(item, at)
         for place, measure in enumerate(RESAMPLED):
-            values = self.values(other, point, measure) - self.values(one, at, measure)
-            found[place] += self._taught(values, other if self._learns(other) else one, point)
-        return found
+            values = self.values(other, point, measure) - self.values(item, at, measure)
+            result[place] += self._taught(values, other if self._learns(other) else item, point)
+        return result
 
     def _tested(self, entrant: int, point: int) -> Float64Array:
         """[3, B]: the replicates of who is tested on what."""
@@ -118,7 +118,7 @@ class Gathered:
 
     def kinds(self, entrant: int) -> tuple[OfKind, ...]:
         """What the rows of every kind are called."""
-        world, found = self.lab.world, []
+        world, result = self.lab.world, []
         names = (*world.labels, "new label", "other")
 
         def called(counts: Any) -> Called:
@@ -131,8 +131,8 @@ class Gathered:
                 before, after = self._called[entrant, :, place, of]
                 if before[:-1].any():
                     tested: Any = ("base", "owner")[of]
-                    found.append(OfKind(kind, tested, world.label_of[kind], called(before), called(after)))
-        return tuple(found)
+                    result.append(OfKind(kind, tested, world.label_of[kind], called(before), called(after)))
+        return tuple(result)
 
     def _learns(self, entrant: int) -> bool:
         return self.lab.entrants[entrant].line != "base"
@@ -195,27 +195,27 @@ def _array(shape: tuple[int, ...], dtype: Any, empty: float) -> Any:
 
 def points_of(gathered: Gathered, entrant: int) -> tuple[Point, ...]:
     """Every point at which the entrant was measured."""
-    made = []
+    result = []
     base = gathered.values(entrant, 0, PERSONAL)
-    for number, (protocol, shots) in enumerate(gathered.lab.points):
-        personal = gathered.values(entrant, number, PERSONAL)
-        found = {
+    for index, (protocol, shots) in enumerate(gathered.lab.points):
+        personal = gathered.values(entrant, index, PERSONAL)
+        output = {
             name: distribution(values)
             for measure, name in enumerate(MEASURES)
-            if np.isfinite(values := gathered.values(entrant, number, measure)).any()
+            if np.isfinite(values := gathered.values(entrant, index, measure)).any()
         }
-        if not found:
+        if not output:
             continue
         intervals = {}
         if np.isfinite(personal).any():
-            replicates = gathered.replicates(entrant, number)
+            replicates = gathered.replicates(entrant, index)
             for place, measure in enumerate(RESAMPLED):
                 name = MEASURES[measure]
-                if name in found:
+                if name in output:
                     low = -1.0 if measure == FORGETTING else 0.0  # what linear replicates may leave
-                    intervals[name] = interval(found[name].mean, replicates[place].clip(low, 1.0))
-        made.append(Point(protocol, shots, found, intervals, float(np.mean(personal < base - 1e-9))))
-    return tuple(made)
+                    intervals[name] = interval(output[name].mean, replicates[place].clip(low, 1.0))
+        result.append(Point(protocol, shots, output, intervals, float(np.mean(personal < base - 1e-9))))
+    return tuple(result)
 
 
 def distribution(values: Float64Array) -> Distribution:
@@ -229,16 +229,16 @@ def interval(mean: float, replicates: Float64Array) -> Interval:
     return Interval(mean, float(min(low, mean)), float(max(high, mean)))
 
 
-def difference(gathered: Gathered, one: int, other: int) -> Difference:
+def difference(gathered: Gathered, item: int, other: int) -> Difference:
     lab = gathered.lab
     point = last_point(lab)
-    apart = gathered.apart(one, other, point)
+    apart = gathered.apart(item, other, point)
 
     def between(measure: int) -> Interval:
-        values = gathered.values(other, point, measure) - gathered.values(one, point, measure)
+        values = gathered.values(other, point, measure) - gathered.values(item, point, measure)
         return interval(float(np.nanmean(values)), apart[RESAMPLED.index(measure)])
 
-    names = lab.entrants[one].name, lab.entrants[other].name
+    names = lab.entrants[item].name, lab.entrants[other].name
     return Difference(*names, lab.points[point][1], between(PERSONAL), between(FORGETTING))
 
 
@@ -246,7 +246,7 @@ def shots_to_enough(gathered: Gathered, entrant: int) -> tuple[float | None, flo
     """The median number of shots of each kind, in one update, until personal accuracy is 90%, and who get there."""
     lab = gathered.lab
     needed = np.full(gathered.owners, np.inf)
-    for number in reversed([number for number, (protocol, _) in enumerate(lab.points) if protocol == "at_once"]):
+    for number in reversed([index for index, (protocol, _) in enumerate(lab.points) if protocol == "at_once"]):
         values = gathered.values(entrant, number, PERSONAL)
         needed = np.where(values >= ENOUGH - ROUNDING, lab.points[number][1], needed)
     median = float(np.median(needed))

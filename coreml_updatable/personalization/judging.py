@@ -22,7 +22,7 @@ class Judge:
         self._held = owners.held_out.shape[1]
         self._tests = len(world.split.test)
         self._wanted = owners.wanted
-        numbers = {label: number for number, label in enumerate(world.labels)}
+        numbers = {label: index for index, label in enumerate(world.labels)}
         self._labels = np.array([numbers[world.row_labels[row]] for row in world.split.test], np.int64)
         self._counted = owners.held_out >= 0
         self._kept = ~owners.changed
@@ -63,7 +63,7 @@ class Judge:
         p = answers.probabilities[:, :, part]
         top = answers.probabilities.max(axis=1)
         accuracy = measures.shares_of(kept, self._kept)
-        found = np.stack(
+        result = np.stack(
             [
                 measures.shares_of(right, self._counted),
                 accuracy,
@@ -78,7 +78,7 @@ class Judge:
                 ),
             ]
         )
-        return found, self._resampled(right, kept, was)
+        return result, self._resampled(right, kept, was)
 
     def _resampled(self, right: Any, kept: Any, was: Any) -> Float64Array:
         """Sums over the owners, each as often as its replicate draws it, of its accuracy on the pictures drawn."""
@@ -90,4 +90,4 @@ class Judge:
         own = measures.shares_of(right, self._counted)[:, None]
         personal = np.where(np.isfinite(personal), personal, own)
         columns = [personal, now, then - now]
-        return np.stack([(np.nan_to_num(one) * self.owner_weights).sum(axis=0) for one in columns])
+        return np.stack([(np.nan_to_num(column) * self.owner_weights).sum(axis=0) for column in columns])

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class Neighbors(OwnersRows):
     """k-NN classifiers: an update adds the shots, so all protocols end alike."""
 
-    def __init__(self, lab: Lab, owners: Owners, number: int) -> None:
-        super().__init__(lab, owners, number)
+    def __init__(self, lab: Lab, owners: Owners, index: int) -> None:
+        super().__init__(lab, owners, index)
         classes = knn_classes(self.one, self.world)
         own = {label: place for place, label in enumerate(classes)}
         self.taught = np.array([own[label] for label in (*self.world.labels, "")], np.int64)[owners.taught]
-        known = [self.world.labels.index(one) if one in self.world.labels else self.columns - 1 for one in classes[:-1]]
+        known = [self.world.labels.index(cls) if cls in self.world.labels else self.columns - 1 for cls in classes[:-1]]
         self.columns_of = np.array([*known, self.world.new], np.int64)
-        self.near = lab.nearest(number)
+        self.near = lab.nearest(index)
         self.default = own.get(self.one.default, -1)  # what rows are called while there is no sample
 
     def learned(self) -> Iterator[Found]:
@@ -36,33 +36,33 @@ class Neighbors(OwnersRows):
         flat = Nearest(held.distances.reshape(k, -1), held.labels.reshape(k, -1), held.votes)
         nearest = joined(flat, self.near.of((0, self.asked)), len(self.shots))
         distances = self.distances()
-        found = {0: self._answers(nearest)}
+        result = {0: self._answers(nearest)}
         ends = {self.world.learned(count) for _, count in self.lab.points}
         for shot in range(max(ends)):
             nearest = nearest.with_sample(distances[shot], self.taught[:, shot, None])
             if shot + 1 in ends:
-                found[shot + 1] = self._answers(nearest)
-        for number, (_, count) in enumerate(self.lab.points):
-            yield number, found[self.world.learned(count)]
+                result[shot + 1] = self._answers(nearest)
+        for index, (_, count) in enumerate(self.lab.points):
+            yield index, result[self.world.learned(count)]
         if "one_by_one" in self.lab.protocols:
             yield from self._revealed()
 
     def _answers(self, nearest: Nearest) -> Answers:
         winner, cast = nearest.vote(len(self.columns_of))
         shares = cast / np.maximum(cast.sum(axis=0), 1e-300)
-        made = np.zeros((self.columns, *winner.shape))
+        result = np.zeros((self.columns, *winner.shape))
         for place, column in enumerate(self.columns_of):
-            made[column] += shares[place]
+            result[column] += shares[place]
         default = self.columns_of[self.default] if self.default >= 0 else self.columns - 1
-        made[default] += winner < 0
+        result[default] += winner < 0
         classes = np.where(winner < 0, default, self.columns_of[winner])
-        return Answers(classes, np.ascontiguousarray(made.swapaxes(0, 1)))
+        return Answers(classes, np.ascontiguousarray(result.swapaxes(0, 1)))
 
     def _revealed(self) -> Iterator[Found]:
-        within = np.stack([squared_distances(one, one) for one in self.shots]).transpose(1, 0, 2)  # [S, O, S]
+        within = np.stack([squared_distances(item, item) for item in self.shots]).transpose(1, 0, 2)  # [S, O, S]
         ends = {
-            self.world.learned(count): number
-            for number, (way, count) in enumerate(self.lab.points)
+            self.world.learned(count): index
+            for index, (way, count) in enumerate(self.lab.points)
             if way == "one_by_one"
         }
         nearest = self.near.of((self.owners.styles, self.owners.shots))

@@ -69,43 +69,43 @@ class Lab:
         drawn = random.poisson(1.0, (len(self.world.kinds), self.replicates))  # so that more rows change no other's
         return np.ascontiguousarray(drawn.T, np.float32)
 
-    def head(self, number: int) -> "OwnersHead":
+    def head(self, index: int) -> "OwnersHead":
         """The trained layers of a network with several; made once in every worker."""
-        key = 1_000_000 + number
+        key = 1_000_000 + index
         if key not in self.memory:
-            one = self.contenders[number]
+            one = self.contenders[index]
             model = load(parse_model(one.file, one.name), assumptions=one.assumptions)
-            self.memory[key] = learning_part(model, next(iter(listed(self.frozen[number][0])))).owners
+            self.memory[key] = learning_part(model, next(iter(listed(self.frozen[index][0])))).owners
         return self.memory[key]  # type: ignore[no-any-return]  # kept values are of any type
 
-    def nearest(self, number: int) -> Nearest:
+    def nearest(self, index: int) -> Nearest:
         """The nearest base samples of a k-NN to every row of the data, in every look: [V, n]; computed once."""
-        if number not in self.memory:
-            one, vectors = self.contenders[number], self.embeddings[number]
+        if index not in self.memory:
+            one, vectors = self.contenders[index], self.embeddings[index]
             base, k = base_samples(one, self.world), int(one.parameters["numberOfNeighbors"])
-            found = nearest_samples(vectors.reshape(-1, vectors.shape[2]), base, k)
+            result = nearest_samples(vectors.reshape(-1, vectors.shape[2]), base, k)
             shape = (k, *vectors.shape[:2])
-            self.memory[number] = Nearest(found.distances.reshape(shape), found.labels.reshape(shape), found.votes)
-        return self.memory[number]  # type: ignore[no-any-return]  # kept values are of any type
+            self.memory[index] = Nearest(result.distances.reshape(shape), result.labels.reshape(shape), result.votes)
+        return self.memory[index]  # type: ignore[no-any-return]  # kept values are of any type
 
 
 def last_point(lab: Lab) -> int:
     """The most shots in one update."""
-    return max(number for number, (protocol, _) in enumerate(lab.points) if protocol == "at_once")
+    return max(index for index, (protocol, _) in enumerate(lab.points) if protocol == "at_once")
 
 
 def listed(rows: Rows) -> Iterable[FrozenRow]:
     return rows.values() if isinstance(rows, Mapping) else rows
 
 
-def knn_classes(one: Contender, world: World) -> list[str]:
+def knn_classes(contender: Contender, world: World) -> list[str]:
     """Labels by the class number of a k-NN: those of its samples in their order, the other labels, the new one."""
-    return [*one.labels, *(label for label in world.labels if label not in one.labels), ""]
+    return [*contender.labels, *(label for label in world.labels if label not in contender.labels), ""]
 
 
-def base_samples(one: Contender, world: World) -> BaseSamples:
-    numbers = {label: number for number, label in enumerate(knn_classes(one, world))}
-    assert one.samples is not None
-    assert one.votes is not None
-    labels = np.array([numbers[label] for label in one.sample_labels], np.int64)
-    return BaseSamples(one.samples, labels, one.votes)
+def base_samples(contender: Contender, world: World) -> BaseSamples:
+    numbers = {label: index for index, label in enumerate(knn_classes(contender, world))}
+    assert contender.samples is not None
+    assert contender.votes is not None
+    labels = np.array([numbers[label] for label in contender.sample_labels], np.int64)
+    return BaseSamples(contender.samples, labels, contender.votes)

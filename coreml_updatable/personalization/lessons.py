@@ -157,9 +157,9 @@ def _value(lesson: Lesson, feature: Any, fit: Callable[[Image.Image, int, int], 
     kind = feature.type.WhichOneof("Type")
     is_picture = lesson.example.dtype == np.uint8
     if is_picture != (kind == "imageType"):
-        found = "a picture" if is_picture else f"an array of shape {lesson.example.shape}"
+        result = "a picture" if is_picture else f"an array of shape {lesson.example.shape}"
         raise ModelError(
-            f"model: takes {kind} as {feature.name}, and a lesson is {found}; choose the model that was taught"
+            f"model: takes {kind} as {feature.name}, and a lesson is {result}; choose the model that was taught"
         )
     if not is_picture:
         return lesson.example

@@ -56,12 +56,12 @@ def train_in_span(
     owners, total, classes = start.shape
     learning = np.arange(total) if rows is None else rows
     plan = [batch for _, batch in batches(len(learning), parameters, assumptions)]
-    found = np.zeros(start.shape, start.dtype) if learned is None else learned.copy()
+    result = np.zeros(start.shape, start.dtype) if learned is None else learned.copy()
     for block in range(0, owners, COLUMNS):
         part = slice(block, block + COLUMNS)
         wanted = np.zeros((total, classes, len(start[part])), start.dtype)
         np.put_along_axis(wanted, targets[part].T[:, None, :], 1, axis=1)
-        coefficients = np.ascontiguousarray(found[part].transpose(1, 2, 0))
+        coefficients = np.ascontiguousarray(result[part].transpose(1, 2, 0))
         _descend(
             np.ascontiguousarray(products[part].transpose(1, 2, 0)),
             np.ascontiguousarray(start[part].transpose(1, 2, 0)),
@@ -72,8 +72,8 @@ def train_in_span(
             parameters,
             assumptions,
         )
-        found[part] = coefficients.transpose(2, 0, 1)
-    return found
+        result[part] = coefficients.transpose(2, 0, 1)
+    return result
 
 
 def _descend(
@@ -127,7 +127,7 @@ def train_weights(
     """
     owners, rows, size = embeddings.shape
     classes = len(layer.bias)
-    found = np.zeros((owners, classes, size + 1), embeddings.dtype) if learned is None else learned.copy()
+    result = np.zeros((owners, classes, size + 1), embeddings.dtype) if learned is None else learned.copy()
     base = np.concatenate([layer.weights, layer.bias[:, None]], axis=1).astype(embeddings.dtype)
     plan = [batch for _, batch in batches(rows, parameters, assumptions)]
     height = max(1, BYTES_AT_ONCE // base.nbytes)
@@ -138,7 +138,7 @@ def train_weights(
         x = np.concatenate([embeddings[owned], np.ones((*targets[owned].shape, 1), embeddings.dtype)], axis=2)
         wanted = np.zeros((*targets[owned].shape, classes), embeddings.dtype)
         np.put_along_axis(wanted, targets[owned][..., None], 1, axis=2)
-        weights = base + found[owned]
+        weights = base + result[owned]
         trained = [weights[:, :, part] for part in moved]
         state, gradients = AdamState(trained, assumptions), np.empty_like(weights)
         for batch in plan:
@@ -149,8 +149,8 @@ def train_weights(
                     errors /= len(batch)
                 np.matmul(errors.transpose(0, 2, 1), chosen, out=gradients)
                 state.step(trained, [gradients[:, :, part] for part in moved], parameters)
-        found[owned] = weights - base
-    return found
+        result[owned] = weights - base
+    return result
 
 
 def softmax(logits: Floats, axis: int = -1) -> Floats:

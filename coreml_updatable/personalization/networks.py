@@ -31,8 +31,8 @@ MOST_RETRAINED = 100  # reference rows
 class Networks(OwnersRows):
     """Linear heads. Rows that are learned: the owner's shots, and behind them the replay set."""
 
-    def __init__(self, lab: Lab, owners: Owners, number: int) -> None:
-        super().__init__(lab, owners, number)
+    def __init__(self, lab: Lab, owners: Owners, index: int) -> None:
+        super().__init__(lab, owners, index)
         again = np.broadcast_to(self.vectors[0, self.replay], (len(self.shots), len(self.replay), self.shots.shape[2]))
         self.learned_rows = np.concatenate([self.shots, again], axis=1)
         self.start = self.logits(self.learned_rows)
@@ -58,7 +58,7 @@ class Networks(OwnersRows):
             if label in self.world.labels:
                 columns[:, place] = self.world.labels.index(label)
         if self.one.reserved:
-            own = [number for number, label in enumerate(self.owners.new_label) if label]
+            own = [index for index, label in enumerate(self.owners.new_label) if label]
             columns[own, self.order[self.one.reserved[0]]] = self.world.new
         return columns
 
@@ -94,32 +94,32 @@ class Networks(OwnersRows):
         with np.errstate(all="ignore"):
             probabilities = softmax(logits, axis=1)
         classes = np.take_along_axis(self.columns_of, logits.argmax(axis=1), axis=1)
-        made = np.zeros((len(logits), self.columns, logits.shape[2]), logits.dtype)
+        result = np.zeros((len(logits), self.columns, logits.shape[2]), logits.dtype)
         owner = np.arange(len(logits))
         for place in range(logits.shape[1]):
-            made[owner, self.columns_of[:, place]] += probabilities[:, place]
-        return Answers(classes, made)
+            result[owner, self.columns_of[:, place]] += probabilities[:, place]
+        return Answers(classes, result)
 
     def learned(self) -> Iterator[Found]:
         yield 0, self.base
         state = self.state
-        for number, (protocol, count) in enumerate(self.lab.points):
-            if number and protocol == "at_once":
-                yield number, self.read(state.logits(state.trained(self.rows_of(0, self.world.learned(count)))))
+        for index, (protocol, count) in enumerate(self.lab.points):
+            if index and protocol == "at_once":
+                yield index, self.read(state.logits(state.trained(self.rows_of(0, self.world.learned(count)))))
         change, before = None, 0
-        for number, (protocol, count) in enumerate(self.lab.points):
+        for index, (protocol, count) in enumerate(self.lab.points):
             if protocol == "continued":
                 if self.world.learned(count) > before:
                     change = state.trained(self.rows_of(before, self.world.learned(count)), change)
                 before = self.world.learned(count)
-                yield number, self.read(state.logits(change))
+                yield index, self.read(state.logits(change))
         if "one_by_one" in self.lab.protocols:
             yield from self._one_by_one(state)
 
     def _one_by_one(self, state: "_Adam | _Span | _Graph") -> Iterator[Found]:
         ends = {
-            self.world.learned(count): number
-            for number, (way, count) in enumerate(self.lab.points)
+            self.world.learned(count): index
+            for index, (way, count) in enumerate(self.lab.points)
             if way == "one_by_one"
         }
         tests = slice(self.held.shape[1], self.held.shape[1] + len(self.world.split.test))
@@ -137,9 +137,9 @@ class Networks(OwnersRows):
 
     def class_means(self) -> Iterator[Found]:
         """The label of the nearest class mean, over the reference rows of each label and the owner's shots of it."""
-        for number, (protocol, count) in enumerate(self.lab.points):
+        for index, (protocol, count) in enumerate(self.lab.points):
             if protocol == "at_once":
-                yield number, self._nearest_mean(self.world.learned(count))
+                yield index, self._nearest_mean(self.world.learned(count))
 
     def _nearest_mean(self, count: int) -> Answers:
         base, numbers = self._reference()
@@ -177,7 +177,7 @@ class Networks(OwnersRows):
         nearest = joined(held, shared, len(self.shots))
         distances = self.distances()
         learned = 0
-        for number, (protocol, count) in enumerate(self.lab.points):
+        for index, (protocol, count) in enumerate(self.lab.points):
             if protocol != "at_once":
                 continue
             for shot in range(learned, self.world.learned(count)):
@@ -187,7 +187,7 @@ class Networks(OwnersRows):
             _, cast = nearest.vote(self.columns)
             shares = (cast / np.maximum(cast.sum(axis=0), 1e-300)).swapaxes(0, 1)
             mixed = (1 - INTERPOLATION) * network.probabilities + INTERPOLATION * shares
-            yield number, Answers(mixed.argmax(axis=1), mixed)
+            yield index, Answers(mixed.argmax(axis=1), mixed)
 
     def retrained(self) -> Iterator[Found]:
         """The head trained long on reference rows and all of the owner's shots, everything under the owner's labels,
@@ -211,13 +211,13 @@ class Networks(OwnersRows):
         # The loss bends by half the mean square of the rows at most (Boehning 1992), of rows that no block changes.
         squares = (self.vectors[0, kept].astype(np.float64) ** 2).sum(axis=1).mean() + 1
         change = state.trained(rows, None, {**RETRAINED, "learningRate": float(1 / squares)})
-        last = max(number for number, (way, _) in enumerate(self.lab.points) if way == "at_once")
+        last = max(index for index, (way, _) in enumerate(self.lab.points) if way == "at_once")
         yield last, other.read(state.logits(change))
 
 
-def _replaying(lab: Lab, number: int, rows: Int64Array) -> Lab:
+def _replaying(lab: Lab, index: int, rows: Int64Array) -> Lab:
     contenders = list(lab.contenders)
-    contenders[number] = replace(contenders[number], replay=rows)
+    contenders[index] = replace(contenders[index], replay=rows)
     return replace(lab, contenders=tuple(contenders))
 
 
@@ -236,9 +236,9 @@ class _Span:
     def trained(self, rows: Int64Array, change: Any = None, parameters: Mapping[str, Any] | None = None) -> Any:
         mine = self._rows
         values, assumptions = parameters or mine.one.parameters, mine.one.assumptions
-        found = train_in_span(self.products, mine.start, mine.targets, values, assumptions, change, rows)
-        found[~mine.able] = 0
-        return found
+        result = train_in_span(self.products, mine.start, mine.targets, values, assumptions, change, rows)
+        result[~mine.able] = 0
+        return result
 
     def logits(self, change: Any) -> Any:
         """[O, K, n] of the rows that are asked."""
@@ -265,9 +265,9 @@ class _Adam:
         mine = self._rows
         assert mine.one.layer is not None
         learned, targets = mine.learned_rows[:, rows], mine.targets[:, rows]
-        found = train_weights(mine.one.layer, learned, targets, mine.one.parameters, mine.one.assumptions, change)
-        found[~mine.able] = 0
-        return found
+        result = train_weights(mine.one.layer, learned, targets, mine.one.parameters, mine.one.assumptions, change)
+        result[~mine.able] = 0
+        return result
 
     def logits(self, change: Any) -> Any:
         rows = self._rows
@@ -293,10 +293,10 @@ class _Graph:
         mine = self._rows
         learned, targets = mine.learned_rows[:, rows], mine.targets[:, rows]
         plan = [batch for _, batch in batches(len(rows), mine.one.parameters, mine.one.assumptions)]
-        found = mine.head.trained(learned, targets, plan, mine.one.parameters, mine.one.assumptions, change)
-        for array, base in zip(found, mine.head.base, strict=True):
+        result = mine.head.trained(learned, targets, plan, mine.one.parameters, mine.one.assumptions, change)
+        for array, base in zip(result, mine.head.base, strict=True):
             array[~mine.able] = base
-        return found
+        return result
 
     def logits(self, change: Any) -> Any:
         mine = self._rows

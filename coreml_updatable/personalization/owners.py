@@ -136,13 +136,13 @@ class World:
 
     def possible(self, change: Change, brings: Brings) -> tuple[str, ...]:
         """The kinds that an owner of this sort can bring: enough rows for the shots, and at least one held out."""
-        found = []
+        result = []
         for kind in brings.kinds or sorted(self.label_of):
             enough = len(self.split.owners.get(kind, ())) >= self.shots + (kind not in self.split.held_out)
             known = bool(self.label_of.get(kind))
             if enough and {"new_kind": not known, "new_label": True}.get(change, known):
-                found.append(kind)
-        return tuple(found)
+                result.append(kind)
+        return tuple(result)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def sorts_of(world: World) -> list[Sort]:
     Where the scenario names none: those with a new kind if the data has such kinds, else those who relabel one.
     """
     named = world.population.sorts or [(_natural(world), Brings())]
-    found = []
+    result = []
     for change, brings in named:
         _expect_known(world, change, brings)
         if change == "relabel" and len(world.labels) < 2:
@@ -168,14 +168,14 @@ def sorts_of(world: World) -> list[Sort]:
         kinds = world.possible(change, brings)
         if len(kinds) < world.population.kinds_per_owner:
             raise _too_few(world, change, brings)
-        found.append(Sort(change, brings, kinds))
+        result.append(Sort(change, brings, kinds))
     tested = {world.kinds[row] for row in world.split.test}
-    if tested and not any(_leaves_some(world, sort, tested) for sort in found):
+    if tested and not any(_leaves_some(world, sort, tested) for sort in result):
         raise DataError(
             f"scenario: the owners have another label for every kind of the base test set ({', '.join(sorted(tested))}"
             "), so forgetting cannot be measured; give rows of more kinds"
         )
-    return found
+    return result
 
 
 def _leaves_some(world: World, sort: Sort, tested: set[str]) -> bool:
@@ -200,7 +200,7 @@ def _expect_known(world: World, change: Change, brings: Brings) -> None:
 
 
 def _too_few(world: World, change: Change, brings: Brings) -> DataError:
-    rows = {kind: len(found) for kind, found in world.split.owners.items()}
+    rows = {kind: len(owner) for kind, owner in world.split.owners.items()}
     most = max((count for kind, count in rows.items() if not brings.kinds or kind in brings.kinds), default=0)
     unknown = not any(
         not label and (not brings.kinds or kind in brings.kinds) for kind, label in world.label_of.items()
@@ -220,28 +220,28 @@ def _too_few(world: World, change: Change, brings: Brings) -> DataError:
 def draw(world: World, first: int, count: int) -> Owners:
     """Owners number ``first`` up to ``first + count``."""
     sorts = sorts_of(world)
-    drawn = [_owner(world, sorts, number) for number in range(first, first + count)]
+    drawn = [_owner(world, sorts, index) for index in range(first, first + count)]
     most = world.population.held_out * world.population.kinds_per_owner
-    width = max([most, *(len(one.held_out) for one in drawn)])
+    width = max([most, *(len(entry.held_out) for entry in drawn)])
     held = np.full((count, width), -1, np.int64)
     wanted, held_styles = np.full((count, width), IMPOSSIBLE, np.int64), np.zeros((count, width), np.int64)
-    for row, one in enumerate(drawn):
-        held[row, : len(one.held_out)] = one.held_out
-        wanted[row, : len(one.held_out)] = one.wanted
-        held_styles[row] = one.style
+    for row, item in enumerate(drawn):
+        held[row, : len(item.held_out)] = item.held_out
+        wanted[row, : len(item.held_out)] = item.wanted
+        held_styles[row] = item.style
     test_kinds = np.array([world.kinds[row] for row in world.split.test], object)
-    changed = np.array([np.isin(test_kinds, one.changed) for one in drawn]).reshape(count, len(test_kinds))
+    changed = np.array([np.isin(test_kinds, entry.changed) for entry in drawn]).reshape(count, len(test_kinds))
     return Owners(
         numbers=np.arange(first, first + count),
-        sorts=tuple(one.sort for one in drawn),
-        kinds=tuple(one.kinds for one in drawn),
-        shots=np.stack([one.shots for one in drawn]),
-        styles=np.stack([one.styles for one in drawn]),
-        taught=np.stack([one.taught for one in drawn]),
+        sorts=tuple(entry.sort for entry in drawn),
+        kinds=tuple(entry.kinds for entry in drawn),
+        shots=np.stack([entry.shots for entry in drawn]),
+        styles=np.stack([entry.styles for entry in drawn]),
+        taught=np.stack([entry.taught for entry in drawn]),
         held_out=held,
         held_styles=held_styles,
         wanted=wanted,
-        new_label=tuple(one.new_label for one in drawn),
+        new_label=tuple(entry.new_label for entry in drawn),
         changed=changed,
     )
 
@@ -260,13 +260,13 @@ class _Owner:
     changed: tuple[str, ...]
 
 
-def _owner(world: World, sorts: Sequence[Sort], number: int) -> _Owner:
+def _owner(world: World, sorts: Sequence[Sort], index: int) -> _Owner:
     population = world.population
     if world.seeds:
-        random, sort = np.random.default_rng(world.seeds[number]), sorts[0]
+        random, sort = np.random.default_rng(world.seeds[index]), sorts[0]
         kinds = sort.kinds
     else:
-        random = np.random.default_rng([population.seed, 2, number])
+        random = np.random.default_rng([population.seed, 2, index])
         weights = np.array([sort.brings.weight for sort in sorts])
         sort = sorts[int(random.choice(len(sorts), p=weights / weights.sum()))]
         kinds = tuple(str(kind) for kind in random.permutation(sort.kinds)[: population.kinds_per_owner])

@@ -89,40 +89,43 @@ def prepare(
     trial = tried_with(world)
     first = draw(trial, 0, 1)
     costs = {}
-    for number, (one, _, model) in enumerate(models_in):
+    for index, (one, _, model) in enumerate(models_in):
         asked = _first_rows(first, trial)
         places = [(look, int(kept[row])) for look, row in asked]
         fixed = frozen_rows(model, data, places, population.style, population.seed, settings.fit)
         some = tuple(
             {row: behind[int(kept[row])] for of, row in asked if of == look} for look, behind in enumerate(fixed.rows)
         )
-        only = Lab(trial, (one,), (vectors[number],), (some,), (Entrant(one.name, 0),), shots, ("at_once",))
+        only = Lab(trial, (one,), (vectors[index],), (some,), (Entrant(one.name, 0),), shots, ("at_once",))
         if one.engine != "task" and not agrees(only, model):
             notes.append(
                 f"{one.name}: UpdateTask trains it otherwise than many owners together: they are trained one by one"
             )
-            contenders[number] = one = replace(one, engine="task", file=model_bytes(model.message))
+            contenders[index] = one = replace(one, engine="task", file=model_bytes(model.message))
             every = [(look, int(row)) for look in range(len(fixed.rows)) for row in kept]
-            found = frozen_rows(model, data, every, population.style, population.seed, settings.fit).rows
-            frozen[number] = tuple(tuple(look[int(row)] for row in kept) for look in found)
+            result = frozen_rows(model, data, every, population.style, population.seed, settings.fit).rows
+            frozen[index] = tuple(tuple(look[int(row)] for row in kept) for look in result)
         if one.engine == "graph":
-            frozen[number] = ((some[0][0],),)  # for the shapes
+            frozen[index] = ((some[0][0],),)  # for the shapes
         cost = cost_of(one, model, some[0][0], updated(only, model), fixed)
         costs[one.name] = replace(cost, file_bytes=settings.heads.get(one.name, cost.file_bytes))
     if settings.replay:
-        for number, one in enumerate(list(contenders)):
+        for index, one in enumerate(list(contenders)):
             name = f"{one.name} + replay {settings.replay}"
-            stored = chosen(vectors[number][0], world, settings.replay, settings.replay_by)
-            contenders.append(with_replay(one, name, vectors[number][0], world, stored))
-            vectors.append(vectors[number])
-            frozen.append(frozen[number])
-            more = 4 * vectors[number].shape[2] * len(stored)
+            stored = chosen(vectors[index][0], world, settings.replay, settings.replay_by)
+            contenders.append(with_replay(one, name, vectors[index][0], world, stored))
+            vectors.append(vectors[index])
+            frozen.append(frozen[index])
+            more = 4 * vectors[index].shape[2] * len(stored)
             costs[name] = replace(costs[one.name], file_bytes=costs[one.name].file_bytes + more)
     lab = Lab(
         world,
         tuple(contenders),
         tuple(vectors),
-        tuple(rows if one.engine in ("task", "graph") else () for one, rows in zip(contenders, frozen, strict=True)),
+        tuple(
+            rows if contender.engine in ("task", "graph") else ()
+            for contender, rows in zip(contenders, frozen, strict=True)
+        ),
         tuple(_entrants(contenders, world, settings)),
         shots,
     )
@@ -148,15 +151,15 @@ Entered = list[tuple[Contender, Embedded, RunnableModel]]
 
 
 def entered_models(
-    models: Sequence[tuple[str, RunnableModel]], data: Path, population: Population, settings: Settings, told: Told
+    models: Sequence[tuple[str, RunnableModel]], data: Path, population: Population, settings: Settings, result: Told
 ) -> tuple[Entered, list[str]]:
     entered: Entered = []
     notes = []
     refused: UserError | None = None
-    for number, (name, model) in enumerate(models):
+    for index, (name, model) in enumerate(models):
 
-        def on_progress(fraction: float, detail: str, place: int = number) -> None:
-            told((place + fraction) / len(models), detail)
+        def on_progress(fraction: float, detail: str, place: int = index) -> None:
+            result((place + fraction) / len(models), detail)
 
         try:
             one, seen = enter(model, name, data, population.style, population.seed, settings.fit, on_progress)
@@ -175,7 +178,10 @@ def entered_models(
 
 def _common_labels(contenders: Sequence[Contender]) -> tuple[tuple[str, ...], list[str]]:
     """Labels that all have; a k-NN without samples has any."""
-    own = {one.name: [label for label in one.labels if label not in one.reserved] for one in contenders}
+    own = {
+        contender.name: [label for label in contender.labels if label not in contender.reserved]
+        for contender in contenders
+    }
     common = _common(own)
     apart = [
         f"{name} has labels that not all models have ({', '.join(other[:5])}): rows of these count as unknown"
@@ -190,7 +196,7 @@ def _common(own: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     known = {name: labels for name, labels in own.items() if labels}
     if not known:
         return ()
-    common = tuple(label for label in next(iter(known.values())) if all(label in one for one in known.values()))
+    common = tuple(label for label in next(iter(known.values())) if all(label in item for item in known.values()))
     if not common:
         listed = "; ".join(f"{name}: {', '.join(labels[:5])}" for name, labels in known.items())
         raise DataError(f"compare: the models have no label in common ({listed}); compare models of the same labels")
@@ -265,8 +271,8 @@ def _distinct(entered: Entered) -> tuple[Int64Array, list[str]]:
     """Rows to draw from: the first of those that are equal or nearly so, and none that a k-NN has as a sample."""
     seen = entered[0][1]
     first: dict[bytes, int] = {}
-    for number, digest in enumerate(seen.digests):
-        first.setdefault(digest, number)
+    for index, digest in enumerate(seen.digests):
+        first.setdefault(digest, index)
     kept = np.array(sorted(first.values()), np.int64)
     notes = []
     if len(kept) < len(seen.rows):
@@ -288,12 +294,14 @@ def _distinct(entered: Entered) -> tuple[Int64Array, list[str]]:
 
 
 def _entrants(contenders: Sequence[Contender], world: World, settings: Settings) -> Iterator[Entrant]:
-    for number, one in enumerate(contenders):
-        yield Entrant(one.name, number)
+    for index, contender in enumerate(contenders):
+        yield Entrant(contender.name, index)
     if not settings.references:
         return
     yield Entrant("base, without learning", 0, "base")
-    network = next((number for number, one in enumerate(contenders) if one.engine in ("span", "adam", "graph")), None)
+    network = next(
+        (position for position, item in enumerate(contenders) if item.engine in ("span", "adam", "graph")), None
+    )
     if network is None or not len(world.split.reference):
         return
     yield Entrant("nearest class mean", network, "class_means")
@@ -302,14 +310,14 @@ def _entrants(contenders: Sequence[Contender], world: World, settings: Settings)
         yield Entrant(RETRAINED_NAME, network, "retrained")
 
 
-def with_replay(one: Contender, name: str, vectors: Float32Array, world: World, rows: Int64Array) -> Contender:
+def with_replay(contender: Contender, name: str, vectors: Float32Array, world: World, rows: Int64Array) -> Contender:
     """The contender with a replay set of these rows: a network learns them in every update, a k-NN has them as
     samples."""
-    if one.samples is None:
-        return replace(one, name=name, replay=rows)
-    labels = (*one.sample_labels, *(world.row_labels[row] for row in rows))
-    samples = np.concatenate([one.samples, vectors[rows]]) if len(one.samples) else vectors[rows]
-    return replace(one, name=name, samples=samples, sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
+    if contender.samples is None:
+        return replace(contender, name=name, replay=rows)
+    labels = (*contender.sample_labels, *(world.row_labels[row] for row in rows))
+    samples = np.concatenate([contender.samples, vectors[rows]]) if len(contender.samples) else vectors[rows]
+    return replace(contender, name=name, samples=samples, sample_labels=labels, labels=tuple(dict.fromkeys(labels)))
 
 
 def _first_rows(first: Owners, world: World) -> list[tuple[int, int]]:

@@ -35,8 +35,8 @@ class ReplayEffect:
     @property
     def apart(self) -> Difference:
         """What the set adds."""
-        found = self.comparison.differences
-        return next(one for one in found if (one.one, one.other) == (NONE, self.choice))
+        result = self.comparison.differences
+        return next(item for item in result if (item.one, item.other) == (NONE, self.choice))
 
     def sentence(self, words: Words) -> str:
         """What it saves and costs, and whether it was written."""
@@ -63,15 +63,15 @@ def effect(lab: Lab, per_class: int) -> tuple[ReplayEffect, Int64Array]:
         contenders=contenders,
         embeddings=lab.embeddings * len(names),
         frozen=lab.frozen * len(names),
-        entrants=tuple(Entrant(name, number) for number, name in enumerate(names)),
+        entrants=tuple(Entrant(name, index) for index, name in enumerate(names)),
         shots=lab.shots[-1:],
         protocols=("at_once",),
         memory={},
     )
     owners = OWNERS_OF_TASKS if one.engine == "task" else OWNERS
     compared = run(Prepared(whole, (), {}), Settings(owners=owners, shots=(0, *whole.shots), workers=1))
-    apart = [one for one in compared.differences if one.one == NONE]
-    best = max(apart, key=lambda one: one.personal_accuracy.mean - one.forgetting.mean)
+    apart = [difference for difference in compared.differences if difference.one == NONE]
+    best = max(apart, key=lambda item: item.personal_accuracy.mean - item.forgetting.mean)
     choice = next(choice for choice in sets if choice == best.other)
     return ReplayEffect(choice, per_class, len(sets[choice]), compared, helps(best)), sets[choice]
 
@@ -82,10 +82,10 @@ def helps(apart: Difference) -> bool:
     return apart.forgetting.high < 0 and saved > cost
 
 
-def _negative(one: Interval) -> Interval:
-    return Interval(-one.mean, -one.high, -one.low)
+def _negative(interval: Interval) -> Interval:
+    return Interval(-interval.mean, -interval.high, -interval.low)
 
 
-def _points(one: Interval) -> str:
-    low, mean, high = (np.round(100 * value, 1) + 0.0 for value in (one.low, one.mean, one.high))
+def _points(interval: Interval) -> str:
+    low, mean, high = (np.round(100 * value, 1) + 0.0 for value in (interval.low, interval.mean, interval.high))
     return f"{mean:.1f} points ({low:.1f} to {high:.1f})"

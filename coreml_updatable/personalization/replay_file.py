@@ -63,9 +63,9 @@ def replay_files(
     name = model.removesuffix(".mlmodel")
     files: dict[str, bytes] = {}
 
-    def held(value: Any, number: int) -> Any:
+    def held(value: Any, index: int) -> Any:
         if isinstance(value, np.ndarray) and value.dtype == np.uint8:
-            png = f"{FOLDER}/{name}-{number:02}.png"
+            png = f"{FOLDER}/{name}-{index:02}.png"
             files[png] = _png(value)
             return ReplayPicture(png=png)
         if isinstance(value, np.ndarray):
@@ -73,7 +73,7 @@ def replay_files(
             return ReplayNumbers(shape=value.shape, float32=base64.b64encode(little.tobytes()).decode())
         return value
 
-    made = ReplaySet.model_validate(
+    result = ReplaySet.model_validate(
         {
             "schema": 1,
             "model": model,
@@ -81,11 +81,11 @@ def replay_files(
             "choice": choice,
             "per_class": per_class,
             "rows": [
-                {feature: held(value, number) for feature, value in row.items()} for number, row in enumerate(rows, 1)
+                {feature: held(value, index) for feature, value in row.items()} for index, row in enumerate(rows, 1)
             ],
         }
     )
-    return {f"{name}{SUFFIX}": (made.model_dump_json(by_alias=True, indent=1) + "\n").encode(), **files}
+    return {f"{name}{SUFFIX}": (result.model_dump_json(by_alias=True, indent=1) + "\n").encode(), **files}
 
 
 def read_replay_set(path: Path) -> ReplaySet:
@@ -100,8 +100,8 @@ def read_replay_set(path: Path) -> ReplaySet:
 
 def replay_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a set by name, as a model takes them; its pictures lie beside ``path``."""
-    for number, row in enumerate(read_replay_set(path).rows):
-        name = f"{path}[{number}]"
+    for index, row in enumerate(read_replay_set(path).rows):
+        name = f"{path}[{index}]"
         yield name, {feature: _value(value, path.parent, name) for feature, value in row.items()}
 
 

@@ -17,26 +17,26 @@ def herding(embeddings: Float32Array, count: int) -> Int64Array:
     Rebuffi et al. 2017, algorithm 4); fewer where there are fewer rows."""
     wide = embeddings.astype(np.float64)
     mean, total = wide.mean(axis=0), np.zeros(wide.shape[1])
-    free, found = np.ones(len(wide), bool), list[int]()
+    free, result = np.ones(len(wide), bool), list[int]()
     for place in range(min(count, len(wide))):
         gaps = np.linalg.norm(mean - (total + wide) / (place + 1), axis=1)
         best = int(np.where(free, gaps, np.inf).argmin())
         free[best] = False
         total += wide[best]
-        found.append(best)
-    return np.array(found, np.int64)
+        result.append(best)
+    return np.array(result, np.int64)
 
 
 def k_center(embeddings: Float32Array, count: int) -> Int64Array:
     """Indices of ``count`` rows [n, D], each the farthest from those before it (Gonzalez 1985; Sener and Savarese
     2018); the first is the nearest to the mean."""
     wide = embeddings.astype(np.float64)
-    found = [int(np.linalg.norm(wide - wide.mean(axis=0), axis=1).argmin())] if len(wide) else []
-    far = np.linalg.norm(wide - wide[found[0]], axis=1) if found else np.zeros(0)
-    while len(found) < min(count, len(wide)):
-        found.append(int(far.argmax()))
-        far = np.minimum(far, np.linalg.norm(wide - wide[found[-1]], axis=1))
-    return np.array(found, np.int64)
+    result = [int(np.linalg.norm(wide - wide.mean(axis=0), axis=1).argmin())] if len(wide) else []
+    far = np.linalg.norm(wide - wide[result[0]], axis=1) if result else np.zeros(0)
+    while len(result) < min(count, len(wide)):
+        result.append(int(far.argmax()))
+        far = np.minimum(far, np.linalg.norm(wide - wide[result[-1]], axis=1))
+    return np.array(result, np.int64)
 
 
 def chosen(embeddings: Float32Array, world: World, per_class: int, by: Choice = "herding") -> Int64Array:

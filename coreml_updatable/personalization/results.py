@@ -108,11 +108,11 @@ class EntrantResult:
 
     def last(self, shots: int) -> Point:
         """At ``shots`` shots in one update."""
-        return next(one for one in self.points if (one.protocol, one.shots) == ("at_once", shots))
+        return next(point for point in self.points if (point.protocol, point.shots) == ("at_once", shots))
 
     def of_owner(self) -> tuple[OfKind, ...]:
         """The kinds that owners are tested on."""
-        return tuple(one for one in self.kinds if one.tested == "owner")
+        return tuple(kind for kind in self.kinds if kind.tested == "owner")
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Comparison:
         return {name: _plain(value) for name, value in asdict(self).items()}
 
     def entrant(self, name: str) -> EntrantResult:
-        return next(one for one in self.entrants if one.name == name)
+        return next(entrant for entrant in self.entrants if entrant.name == name)
 
 
 def read_comparison(value: Any, remedy: str = "run the comparison again") -> Comparison:
@@ -200,7 +200,7 @@ def _adapter() -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return value

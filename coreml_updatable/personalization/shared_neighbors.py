@@ -38,11 +38,11 @@ def squared_distances(rows: Float32Array, others: Float32Array) -> Float64Array:
     wide, far = rows.astype(np.float64), others.astype(np.float64)
     norms, their_norms = np.einsum("ij,ij->i", wide, wide), np.einsum("ij,ij->i", far, far)
     scale = norms[:, None] + their_norms[None, :]
-    found = np.asarray(scale - 2 * (wide @ far.T))
-    for row, other in zip(*np.nonzero(found <= NEAR * scale), strict=True):
+    result = np.asarray(scale - 2 * (wide @ far.T))
+    for row, other in zip(*np.nonzero(result <= NEAR * scale), strict=True):
         apart = wide[row] - far[other]
-        found[row, other] = apart @ apart
-    return np.asarray(np.maximum(found, 0.0))
+        result[row, other] = apart @ apart
+    return np.asarray(np.maximum(result, 0.0))
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,9 @@ def wilson(right: float, rows: int) -> MeasuredAccuracy:
     return MeasuredAccuracy(share, rows, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def difference(one: Sequence[bool], other: Sequence[bool], seed: int = 0) -> tuple[float, float, float]:
+def difference(item: Sequence[bool], other: Sequence[bool], seed: int = 0) -> tuple[float, float, float]:
     """How much more often ``other`` is right than ``one`` on the same rows, and its 95% bootstrap interval."""
-    gains = np.asarray(other, np.float64) - np.asarray(one, np.float64)
+    gains = np.asarray(other, np.float64) - np.asarray(item, np.float64)
     if len(gains) == 0:
         return 0.0, 0.0, 0.0
     chosen = np.random.default_rng(seed).integers(0, len(gains), (DRAWS, len(gains)))
@@ -105,11 +105,11 @@ def base_statistics(
     of_labels = tuple(
         OfLabel(
             label,
-            int(confusion[number].sum()),
-            wilson(int(right[number]), int(confusion[number].sum())),
-            wilson(int(right[number]), int(confusion[:, number].sum())) if confusion[:, number].any() else None,
+            int(confusion[index].sum()),
+            wilson(int(right[index]), int(confusion[index].sum())),
+            wilson(int(right[index]), int(confusion[:, index].sum())) if confusion[:, index].any() else None,
         )
-        for number, label in enumerate(labels)
+        for index, label in enumerate(labels)
     )
     wrong = np.flatnonzero(called != wanted)
     sure = probabilities[wrong, called[wrong]]
@@ -154,7 +154,7 @@ def _of_more(right: BoolArray, on_half: BoolArray, wanted: Int64Array, labels: S
 
 
 def _rows_of(wanted: Int64Array, labels: Sequence[str]) -> list[tuple[str, Int64Array]]:
-    return [(label, rows) for at, label in enumerate(labels) if len(rows := np.flatnonzero(wanted == at))]
+    return [(label, rows) for index, label in enumerate(labels) if len(rows := np.flatnonzero(wanted == index))]
 
 
 def _advice(
@@ -166,38 +166,40 @@ def _advice(
     counts: Mapping[str, int],
 ) -> list[str]:
     """What to do next, each a sentence with its evidence; most useful first."""
-    told = []
-    suspects = [one for one in mistakes if one.confidence >= SURE]
+    sentences = []
+    suspects = [mistake for mistake in mistakes if mistake.confidence >= SURE]
     if suspects:
         they = "One example is" if len(suspects) == 1 else f"{len(suspects)} examples are"
-        told.append(
+        sentences.append(
             f"{they} predicted as another label with a probability of {SURE:.0%} or more. Look at the worst mistakes "
             "first: an example may be in the wrong folder, or show something else."
         )
-    worst = min(of_labels, key=lambda one: one.recall.share)
+    worst = min(of_labels, key=lambda item: item.recall.share)
     if worst.recall.share < GOOD:
         learned = counts.get(worst.label, worst.rows)
-        told.append(
+        sentences.append(
             f"Add examples of {worst.label!r}: it has the lowest recall ({worst.recall.share:.0%} of {worst.rows}), "
             f"with {learned} training examples."
         )
-    for number, one in enumerate(of_labels):
-        others = confusion[number].copy()
-        others[number] = 0
+    for index, of_label in enumerate(of_labels):
+        others = confusion[index].copy()
+        others[index] = 0
         place = int(others.argmax())
-        back = int(confusion[place, number])
-        many = one.rows >= FEW_ROWS and others[place] / one.rows >= CONFUSED
-        if many and number < place and back / max(1, of_labels[place].rows) >= CONFUSED:  # each pair once
-            told.append(
-                f"{one.label!r} and {of_labels[place].label!r} are confused with each other ({int(others[place])} and "
-                f"{back} times): add examples that differ in nothing else, or merge the two labels."
+        back = int(confusion[place, index])
+        many = of_label.rows >= FEW_ROWS and others[place] / of_label.rows >= CONFUSED
+        if many and index < place and back / max(1, of_labels[place].rows) >= CONFUSED:  # each pair once
+            sentences.append(
+                f"{of_label.label!r} and {of_labels[place].label!r} are confused with each other ({int(others[place])} "
+                f"and {back} times): add examples that differ in nothing else, or merge the two labels."
             )
     if accuracy.high - accuracy.low > 0.1:
-        told.append(
+        sentences.append(
             f"The accuracy is uncertain ({accuracy.low:.0%} to {accuracy.high:.0%}): {accuracy.rows} examples are few."
         )
     if groups is not None and len(groups):
         alike = len(groups) - len(np.unique(groups))
         if alike / len(groups) > 0.1:
-            told.append(f"{alike} of {len(groups)} pictures are near-duplicates of another and add little: vary them.")
-    return told
+            sentences.append(
+                f"{alike} of {len(groups)} pictures are near-duplicates of another and add little: vary them."
+            )
+    return sentences

@@ -10,15 +10,15 @@ from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.population import Style
 
 
-def styled(row: Mapping[str, Any], style: Style | None, look: int, seed: int, number: int) -> Mapping[str, Any]:
+def styled(row: Mapping[str, Any], style: Style | None, look: int, seed: int, index: int) -> Mapping[str, Any]:
     """The row with every picture in an owner's look: the look's own light, blur and crop; clutter of the picture's."""
     if style is None or look == 0:
         return row
     random = np.random.default_rng([seed, 3, look])
     brightness, blur, crop = (float(random.uniform(*ends)) for ends in (style.brightness, style.blur, style.crop))
     tint = random.uniform(0.85, 1.15, 3)
-    clutter = np.random.default_rng([seed, 4, look, number])
-    made = {
+    clutter = np.random.default_rng([seed, 4, look, index])
+    result = {
         name: _restyled(value, brightness * tint, blur, crop, style.background, clutter)
         if isinstance(value, Image.Image)
         else value
@@ -26,7 +26,7 @@ def styled(row: Mapping[str, Any], style: Style | None, look: int, seed: int, nu
     }
     if not any(isinstance(value, Image.Image) for value in row.values()):
         raise DataError("scenario: style is for pictures, the models read arrays; leave [style] out")
-    return made
+    return result
 
 
 def _restyled(
@@ -35,10 +35,10 @@ def _restyled(
     width, height = picture.size
     across, down = round(width * crop), round(height * crop)
     left, top = (width - across) // 2, (height - down) // 2
-    made = picture.crop((left, top, left + across, top + down)).resize((width, height), Image.Resampling.BILINEAR)
+    result = picture.crop((left, top, left + across, top + down)).resize((width, height), Image.Resampling.BILINEAR)
     if blur:
-        made = made.filter(ImageFilter.GaussianBlur(blur * width))
-    pixels = np.asarray(made, np.float32)
+        result = result.filter(ImageFilter.GaussianBlur(blur * width))
+    pixels = np.asarray(result, np.float32)
     pixels = pixels * (light if pixels.ndim == 3 else light.mean())
     border_x, border_y = round(width * background / 2), round(height * background / 2)
     if border_x or border_y:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     pass
 
 
-def by_tasks(lab: Lab, owners: Owners, number: int) -> Iterator[Found]:
+def by_tasks(lab: Lab, owners: Owners, index: int) -> Iterator[Found]:
     """A contender that only UpdateTask trains: each owner by itself, all shots in one update."""
-    one, world = lab.contenders[number], lab.world
-    frozen = lab.frozen[number]
-    key = -1 - number
+    one, world = lab.contenders[index], lab.world
+    frozen = lab.frozen[index]
+    key = -1 - index
     if key not in lab.memory:  # of a worker
         lab.memory[key] = load(parse_model(one.file, one.name), assumptions=one.assumptions)
     model = lab.memory[key]

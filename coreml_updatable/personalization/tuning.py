@@ -118,7 +118,7 @@ def tune(
     data: Path,
     population: Population,
     settings: TuneSettings,
-    told: Told = silent,
+    result: Told = silent,
 ) -> Chosen:
     """Return the values that serve the owners best, and what they gain over the model's own on the test owners.
 
@@ -129,11 +129,11 @@ def tune(
     asked = Settings(owners=settings.owners, shots=(0, settings.shots), references=False, workers=1, fit=settings.fit)
     for half in (0, 1):
         expect_data([(name, model)], data, population, replace(asked, half=half))
-    entered = entered_models([(name, model)], data, population, asked, told)
+    entered = entered_models([(name, model)], data, population, asked, result)
     tuning, testing = (
         prepare([(name, model)], data, population, replace(asked, half=half), silent, entered).lab for half in (0, 1)
     )
-    return searched(tuning, testing, name, settings, told)
+    return searched(tuning, testing, name, settings, result)
 
 
 def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told: Told = silent) -> Chosen:
@@ -146,13 +146,13 @@ def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told:
             "compare variants of it"
         )
     defaults = defaults_of(base)
-    found: list[Trial] = []
+    output: list[Trial] = []
 
     def objective(trial: Any) -> float:
         values = proposed(trial, base, settings.replay)
         result = tried(own, values, settings.owners)
-        found.append(result)
-        told(min(0.95, len(found) / settings.budget), f"{len(found)} of {settings.budget} settings")
+        output.append(result)
+        told(min(0.95, len(output) / settings.budget), f"{len(output)} of {settings.budget} settings")
         return _merit(result, settings.forgetting)
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -161,9 +161,9 @@ def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told:
     )
     study.enqueue_trial(as_proposal(defaults, settings.replay))
     study.optimize(objective, n_trials=settings.budget)
-    best = max(found, key=lambda one: _merit(one, settings.forgetting))
-    result = _judged(testing, own, name, defaults, best, found, settings)
-    told(1.0, f"{len(found)} settings on {settings.owners} owners, the best on {settings.test_owners} others")
+    best = max(output, key=lambda item: _merit(item, settings.forgetting))
+    result = _judged(testing, own, name, defaults, best, output, settings)
+    told(1.0, f"{len(output)} settings on {settings.owners} owners, the best on {settings.test_owners} others")
     samples = best.values.get("baseSamples", defaults.get("baseSamples"))
     return Chosen(
         result,
@@ -189,9 +189,9 @@ def _with(lab: Lab, values: Values) -> Lab:
     return replace(lab, contenders=(one,), memory={})
 
 
-def _merit(one: Trial, bound: float) -> float:
+def _merit(trial: Trial, bound: float) -> float:
     """The median, and among equal medians the mean; below 0 for a setting that is not allowed, by how much."""
-    return one.personal + 0.01 * one.mean if one.is_allowed(bound) else -(one.forgetting - bound)
+    return trial.personal + 0.01 * trial.mean if trial.is_allowed(bound) else -(trial.forgetting - bound)
 
 
 def _judged(
@@ -200,7 +200,7 @@ def _judged(
     name: str,
     defaults: Values,
     best: Trial,
-    found: list[Trial],
+    result: list[Trial],
     settings: TuneSettings,
 ) -> TuneResult:
     lab = replace(testing, protocols=("at_once",))
@@ -223,14 +223,14 @@ def _judged(
         name=name,
         forgetting=settings.forgetting,
         shots=settings.shots,
-        trials=len(found),
+        trials=len(result),
         defaults=defaults,
         chosen=best.values,
         before=trials[0],
         after=trials[1],
         gain=apart.personal_accuracy,
         forgetting_gain=apart.forgetting,
-        tried=tuple(found),
+        tried=tuple(result),
         best=best,
         around=tuple(tried(tuning, values, settings.owners) for values in beside(best.values)),
         tuning_owners=settings.owners,

@@ -47,7 +47,7 @@ SHARES = AxisScale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0), lambda share: "100%" i
 def history_charts(history: Sequence[Mapping[str, float]]) -> dict[str, Markup]:
     """One chart for the losses, one for the accuracies of a training, by epoch: title -> SVG."""
     charts = {}
-    epochs = tuple(float(entry.get("epoch", number)) for number, entry in enumerate(history, start=1))
+    epochs = tuple(float(entry.get("epoch", index)) for index, entry in enumerate(history, start=1))
     for ending, title in (("loss", "Loss"), ("accuracy", "Accuracy")):
         names = [name for name in history[0] if name.endswith(ending)] if history else []
         names = sorted(names, key=lambda name: (not name.startswith("train"), name))[: len(SERIES)]
@@ -76,7 +76,7 @@ def chart(
     see it, too."""
     ends = [x for line in lines for x in line.x]
     across = AxisScale(min(ends), max(ends), tuple(ticks), lambda value: f"{value:g}")
-    told = "; ".join(
+    text = "; ".join(
         f"{line.name}: {', '.join(f'{x:g}: {_told(y.mean, scale)}' for x, y in zip(line.x, line.y, strict=True))}"
         for line in lines
     )
@@ -85,7 +85,7 @@ def chart(
         parts += _series(style, line, across, scale)
     if legend:
         parts += _legend(lines)
-    return _drawing(title, told, parts)
+    return _drawing(title, text, parts)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Box:
 
 def boxes(rows: Sequence[Box], title: str, axis: str, styles: Sequence[str]) -> Markup:
     """Shares as boxes side by side: the line in it is the median, its ends the quarters, the whiskers p5 and p95."""
-    told = "; ".join(f"{row.name}: {', '.join(_told(value, SHARES) for value in row.percentiles)}" for row in rows)
+    text = "; ".join(f"{row.name}: {', '.join(_told(value, SHARES) for value in row.percentiles)}" for row in rows)
     parts = [*_grid(SHARES), _centered((LEFT + RIGHT) / 2, BOTTOM + 40, axis)]
     step = (RIGHT - LEFT) / max(1, len(rows))
     for place, (row, style) in enumerate(zip(rows, styles, strict=False)):
@@ -112,14 +112,14 @@ def boxes(rows: Sequence[Box], title: str, axis: str, styles: Sequence[str]) -> 
         )
         parts.append(Markup('<path class="line {}" d="M{} {}h{}"/>').format(style, round(x - half, 1), p50, 2 * half))
         parts.append(_centered(x, BOTTOM + 20, str(place + 1)))
-    return _drawing(title, told, parts)
+    return _drawing(title, text, parts)
 
 
 def scatter(points: Sequence[tuple[str, float, float]], title: str, across: str, styles: Sequence[str]) -> Markup:
     """Name, x (points of forgetting, a share) and y (a share) of each: a mark with the number of its place."""
     low = min(0.0, *(x for _, x, _ in points))
     wide = nice_scale(low, max(0.01, *(x for _, x, _ in points)))
-    told = "; ".join(f"{name}: {_told(y, SHARES)} at {100 * x:.1f} points" for name, x, y in points)
+    text = "; ".join(f"{name}: {_told(y, SHARES)} at {100 * x:.1f} points" for name, x, y in points)
     scale = AxisScale(wide.low, wide.high, wide.ticks, lambda value: f"{100 * value:g}")
     parts = [*_grid(SHARES), *_ticks(scale, across)]
     for place, ((_, x, y), style) in enumerate(zip(points, styles, strict=False)):
@@ -128,12 +128,12 @@ def scatter(points: Sequence[tuple[str, float, float]], title: str, across: str,
         parts.append(
             Markup('<text x="{}" y="{}">{}</text>').format(left + 7, top + (-5 if place % 2 else 13), place + 1)
         )
-    return _drawing(title, told, parts)
+    return _drawing(title, text, parts)
 
 
-def _drawing(title: str, told: str, parts: Sequence[Markup]) -> Markup:
+def _drawing(title: str, text: str, parts: Sequence[Markup]) -> Markup:
     opening = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">').format(
-        WIDTH, HEIGHT, visible(title), visible(told)
+        WIDTH, HEIGHT, visible(title), visible(text)
     )
     return opening + Markup("").join(parts) + Markup("</svg>")
 
@@ -144,7 +144,7 @@ def nice_scale(low: float, high: float) -> AxisScale:
     power = 10 ** math.floor(math.log10(span / 5))
     step = next(factor * power for factor in (1, 2, 5, 10) if span <= 5 * factor * power)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
-    ticks = tuple(step * number for number in range(first, last + 1))
+    ticks = tuple(step * index for index in range(first, last + 1))
     return AxisScale(ticks[0], ticks[-1], ticks, lambda value: f"{value:.3g}")
 
 
@@ -153,25 +153,25 @@ def _told(value: float, scale: AxisScale) -> str:
 
 
 def _grid(scale: AxisScale) -> list[Markup]:
-    made = []
+    result = []
     for value in scale.ticks:
         y = scale.place(value, BOTTOM, TOP)
-        made.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, y, RIGHT))
-        made.append(
+        result.append(Markup('<path class="grid" d="M{} {}H{}"/>').format(LEFT, y, RIGHT))
+        result.append(
             Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 8, y + 4, scale.text(value))
         )
-    return made
+    return result
 
 
 def _ticks(across: AxisScale, axis: str) -> list[Markup]:
     """A number at each place that is not too near the one before, and what they count."""
-    made, last = [], -100.0
+    result, last = [], -100.0
     for value in across.ticks:
         x = _x(across, value)
         if x - last >= 20:
-            made.append(_centered(x, BOTTOM + 20, across.text(value)))
+            result.append(_centered(x, BOTTOM + 20, across.text(value)))
             last = x
-    return [*made, _centered((LEFT + RIGHT) / 2, BOTTOM + 40, visible(shortened(axis, MAX_LABEL)))]
+    return [*result, _centered((LEFT + RIGHT) / 2, BOTTOM + 40, visible(shortened(axis, MAX_LABEL)))]
 
 
 def _centered(x: float, y: float, text: str) -> Markup:
@@ -181,24 +181,24 @@ def _centered(x: float, y: float, text: str) -> Markup:
 def _series(style: str, line: Curve, across: AxisScale, scale: AxisScale) -> list[Markup]:
     xs = [_x(across, x) for x in line.x]
     low, high, mean = ([scale.place(getattr(y, end), BOTTOM, TOP) for y in line.y] for end in ("low", "high", "mean"))
-    made = []
+    result = []
     if low != high:
         around = _points([*xs, *reversed(xs)], [*high, *reversed(low)])
-        made.append(Markup('<polygon class="band {}" points="{}"/>').format(style, around))
-    made.append(Markup('<polyline class="line {}" points="{}"/>').format(style, _points(xs, mean)))
+        result.append(Markup('<polygon class="band {}" points="{}"/>').format(style, around))
+    result.append(Markup('<polyline class="line {}" points="{}"/>').format(style, _points(xs, mean)))
     for x, y in zip(xs, mean, strict=True) if len(xs) <= MOST_MARKS else ():
-        made.append(Markup('<circle class="mark {}" cx="{}" cy="{}" r="3.2"/>').format(style, x, y))
-    return made
+        result.append(Markup('<circle class="mark {}" cx="{}" cy="{}" r="3.2"/>').format(style, x, y))
+    return result
 
 
 def _legend(lines: Sequence[Curve]) -> list[Markup]:
-    made = []
-    for number, (style, line) in enumerate(zip(SERIES, lines, strict=False)):
-        y = TOP + 8 + 18 * number
-        made.append(Markup('<path class="line {}" d="M{} {}h28"/>').format(style, RIGHT - 28, y))
+    result = []
+    for index, (style, line) in enumerate(zip(SERIES, lines, strict=False)):
+        y = TOP + 8 + 18 * index
+        result.append(Markup('<path class="line {}" d="M{} {}h28"/>').format(style, RIGHT - 28, y))
         name = visible(shortened(line.name, MAX_LABEL))
-        made.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(RIGHT - 36, y + 4, name))
-    return made
+        result.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(RIGHT - 36, y + 4, name))
+    return result
 
 
 def _points(xs: Sequence[float], ys: Sequence[float]) -> str:

@@ -26,10 +26,10 @@ class Site(StaticFiles):
     """The files of a catalogue; releases and signatures never change. Hidden files and links are not served."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        found, status = super().lookup_path(path)
+        result, status = super().lookup_path(path)
         hidden = any(name.startswith(".") for name in Path(path).parts)
         wanted = os.path.normpath(os.path.join(os.path.realpath(str(self.directory)), path))  # noqa: PTH118
-        return ("", None) if hidden or "\\" in path or found != wanted else (found, status)
+        return ("", None) if hidden or "\\" in path or result != wanted else (result, status)
 
     def file_response(
         self, full_path: PathText, stat_result: os.stat_result, scope: Scope, status_code: int = 200
@@ -58,17 +58,17 @@ def application(site: Path) -> ASGIApp:
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    result = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(1024)
+        result.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        result.bind((host, port))
+        result.listen(1024)
     except OSError as error:
-        made.close()
+        result.close()
         raise CatalogueError(
             f"{host}:{port}: cannot listen there ({error.strerror or error}); choose another --host or --port"
         ) from None
-    return made
+    return result
 
 
 def server(site: Path) -> uvicorn.Server:

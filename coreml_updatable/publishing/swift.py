@@ -74,12 +74,12 @@ def literal(text: str) -> str:
 def case_names(labels: Sequence[str]) -> list[str]:
     """A name for each label as a case of an enum: "fast-food" is fastFood; what gives no name is label1, label2, ..."""
     names: list[str] = []
-    for number, label in enumerate(labels, start=1):
+    for index, label in enumerate(labels, start=1):
         words = re.findall(r"[A-Za-z0-9]+", label)
         name = "".join([word.lower() if place == 0 else word.capitalize() for place, word in enumerate(words)])
         whole = "".join(re.findall(r"[A-Za-z0-9\W_]", label)) == label and label.isascii()
         if not whole or not name[:1].isalpha() or name in RESERVED or name in names:
-            name = f"label{number}"
+            name = f"label{index}"
         names.append(name)
     return names
 

@@ -39,9 +39,9 @@ def typographic(text: str) -> str:
     return re.sub(r"(?<=\w)'(?=\w)|(?<=s)'(?= )", "’", text).replace("k-NN", "k\u2011NN")
 
 
-def mean_with_interval(one: Interval, rows: int) -> str:
+def mean_with_interval(interval: Interval, rows: int) -> str:
     """The same of a mean over owners."""
-    return with_interval(MeasuredAccuracy(one.mean, rows, one.low, one.high))
+    return with_interval(MeasuredAccuracy(interval.mean, rows, interval.low, interval.high))
 
 
 def with_interval(accuracy: MeasuredAccuracy) -> str:

@@ -83,8 +83,8 @@ def parse_recipe(table: dict[str, Any], where: str) -> Recipe:
     """The recipe in a parsed TOML ``table``."""
     for old, new in RENAMED.items():
         section, _, field = old.partition(".")
-        found = table.get(section)
-        if found is not None and (not field or (isinstance(found, dict) and field in found)):
+        result = table.get(section)
+        if result is not None and (not field or (isinstance(result, dict) and field in result)):
             raise RecipeError(f"{where}: {old} has a new name; write {new}")
     return _validated(Recipe, _with_defaults(table), where)
 
@@ -109,9 +109,9 @@ def _with_defaults(table: dict[str, Any]) -> dict[str, Any]:
 def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
     """The most telling problem: a misspelt field explains a missing one, so it goes first."""
     problems = error.errors(include_url=False)
-    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    problem = next((item for item in problems if item["type"] == "extra_forbidden"), problems[0])
     place = ".".join(str(part) for part in problem["loc"] if part not in FORMS)
-    found = _shortened(repr(problem["input"]))
+    result = _shortened(repr(problem["input"]))
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     match problem["type"]:
@@ -123,7 +123,7 @@ def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
         case "value_error":
             return f"{place} {message}" if place else message
         case "literal_error":
-            return f"{place} is {found}, expected {problem['ctx']['expected']}; correct it"
+            return f"{place} is {result}, expected {problem['ctx']['expected']}; correct it"
         case "union_tag_invalid":
             context = problem["ctx"]
             chosen = context["discriminator"].strip("'")
@@ -131,15 +131,15 @@ def _sentence_of(error: ValidationError, form: type[BaseModel]) -> str:
             return f"{place}.{chosen} is {context['tag']!r}, expected {forms}; correct it"
         case "model_type" if problem["ctx"]["class_name"] in ("Int64Field", "DoubleField"):
             return (
-                f"{place} is {found}, expected a number or {{ default = ..., range = [lowest, highest] }}; correct it"
+                f"{place} is {result}, expected a number or {{ default = ..., range = [lowest, highest] }}; correct it"
             )
         case kind if kind == "model_type" or (kind == "dict_type" and place in ("input", "update")):
-            return f"{place} is {found}, expected a table; write it as [{place}]"
+            return f"{place} is {result}, expected a table; write it as [{place}]"
         case "string_pattern_mismatch" if (listed := place.rstrip("0123456789").rstrip(".")) in PATTERNS:
-            return f"{place} is {found}, expected {PATTERNS[listed]}; correct it"
+            return f"{place} is {result}, expected {PATTERNS[listed]}; correct it"
         case kind if kind in EXPECTED:
-            return f"{place} is {found}, expected {EXPECTED[kind].format(**problem.get('ctx', {}))}; correct it"
-    return f"{place} is {found}: {message}; correct it"
+            return f"{place} is {result}, expected {EXPECTED[kind].format(**problem.get('ctx', {}))}; correct it"
+    return f"{place} is {result}: {message}; correct it"
 
 
 def _shortened(text: str) -> str:
@@ -152,10 +152,10 @@ def _fields_at(location: Iterable[int | str], form: type[BaseModel]) -> list[str
         if part in FORMS:
             section = FORMS[str(part)]
             continue
-        found = section.model_fields.get(str(part))
-        if found is None:
+        result = section.model_fields.get(str(part))
+        if result is None:
             break
-        section = next((one for one in _sections_in(found.annotation)), section)
+        section = next((item for item in _sections_in(result.annotation)), section)
     return list(section.model_fields)
 
 

@@ -66,8 +66,8 @@ def proposal(
 def look(folder: Path, on_progress: Progress = silent) -> Looked:
     """Open every picture of every class folder, small; a DataError where there is none."""
     if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder}: {found}, expected a folder with one folder per class; check the path")
+        result = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"{folder}: {result}, expected a folder with one folder per class; check the path")
     target = ImageInput("image", SMALL, SMALL, "rgb")
     pictures, kinds, names, notes, lost = [], [], [], list[str](), 0
     counts: dict[str, int] = {}
@@ -111,9 +111,9 @@ def look(folder: Path, on_progress: Progress = silent) -> Looked:
     for kind, count in counts.items():
         different = len({group for group, its in zip(groups, kinds, strict=True) if its == kind})
         if different < FEWEST_DIFFERENT:
-            found = "1 photo" if count == 1 else f"{count} photos that are nearly the same"
+            result = "1 photo" if count == 1 else f"{count} photos that are nearly the same"
             notes.append(
-                f"{kind}: {found}, and a build needs {FEWEST_DIFFERENT} that differ; add some, or take the "
+                f"{kind}: {result}, and a build needs {FEWEST_DIFFERENT} that differ; add some, or take the "
                 "folder away and write the recipe again"
             )
         elif different < FEW:
@@ -130,13 +130,13 @@ def _nothing(folder: Path, left_out: Mapping[str, Sequence[str]]) -> str:
             f"{reason}. For sounds and numbers, write a recipe as those in sample_models/"
         )
     loose = sum(path.is_file() for path in folder.iterdir())
-    found = f"contains {loose} {'file' if loose == 1 else 'files'} but no folders" if loose else "contains no folders"
-    return f"{found} with pictures, expected one folder per class; sort the pictures into such folders"
+    result = f"contains {loose} {'file' if loose == 1 else 'files'} but no folders" if loose else "contains no folders"
+    return f"{result} with pictures, expected one folder per class; sort the pictures into such folders"
 
 
 def _left_out(files_by_reason: Mapping[str, Sequence[str]]) -> list[str]:
     """A sentence for each reason that files were left out for, the most frequent ones first."""
-    ordered = sorted(files_by_reason.items(), key=lambda one: -len(one[1]))
+    ordered = sorted(files_by_reason.items(), key=lambda item: -len(item[1]))
     notes = []
     for reason, files in ordered[:REASONS]:
         more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
@@ -178,7 +178,7 @@ def _expect_name(place: Path) -> None:
 
 
 def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for given in owner:
         kind, equals, label = given.partition("=")
         if not equals:
@@ -190,16 +190,16 @@ def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
                 raise RecipeError(f"--owner {given}: {what} {name!r} is not a class of the folder; {question}")
         if kind == label:
             raise RecipeError(f"--owner {given}: {kind!r} already is the label; name another label")
-        found[kind] = label
-    for kind, label in found.items():
-        if label in found:
+        result[kind] = label
+    for kind, label in result.items():
+        if label in result:
             raise RecipeError(f"--owner {kind}={label}: the base never learns {label!r}, which is the owner's too")
-    return found
+    return result
 
 
 def _shots(count: int) -> tuple[int, ...]:
     """Numbers of shots that leave two thirds of the owner's photos to be judged on, and at least two."""
-    return tuple(one for one in SHOTS if one <= max(1, min(count - 2, count // 3)))
+    return tuple(shot for shot in SHOTS if shot <= max(1, min(count - 2, count // 3)))
 
 
 def _text(

@@ -161,7 +161,7 @@ class ReservedLabelsSection(Section):
     share: float = Field(default=0.01, gt=0, le=0.1)  # of an answer, that all of them together may take
 
     def labels(self) -> tuple[str, ...]:
-        return tuple(f"user{number}" for number in range(self.count))
+        return tuple(f"user{index}" for index in range(self.count))
 
 
 class PersonalizationSection(Section):

@@ -35,28 +35,28 @@ def write_tuned(path: Path, values: Mapping[str, Any]) -> None:
 
     ``headScale`` is on top of the recipe's ``head_scale``, with which the model that was tuned was built.
     """
-    content, made = expect_recipe(path)
+    content, result = expect_recipe(path)
     if "headScale" in values:
         update = content.get("update")
         own = update.get("head_scale", 1.0) if isinstance(update, Mapping) else 1.0
         values = {**values, "headScale": values["headScale"] * own}
     tables = {table: lines for table, lines in lines_of(values).items() if lines}
-    valid = _is_valid(made)
+    valid = _is_valid(result)
     for table, lines in tables.items():
-        made = replaced(made, table, lines)
+        result = replaced(result, table, lines)
     for field in FOREIGN.get(str(values.get("optimizer")), ()):
-        made = without(made, "update", field)
+        result = without(result, "update", field)
     try:
-        found = tomllib.loads(made)
+        output = tomllib.loads(result)
     except tomllib.TOMLDecodeError:
-        found = {}
+        output = {}
     for table, lines in tables.items():
         wanted = tomllib.loads("\n".join(f"{key} = {value}" for key, value in lines.items()))
-        if {key: found.get(table, {}).get(key) for key in wanted} != wanted:
+        if {key: output.get(table, {}).get(key) for key in wanted} != wanted:
             raise RecipeError(f"{path}: [{table}] is written over several lines; write each value on one line")
     if valid:
-        parse_recipe(found, str(path))
-    write_atomically(path, made.encode())
+        parse_recipe(output, str(path))
+    write_atomically(path, result.encode())
 
 
 def _is_valid(text: str) -> bool:
@@ -107,7 +107,7 @@ def replaced(text: str, table: str, lines: Mapping[str, str]) -> str:
         end = start + after.start() if after else len(text)
     body = text[start:end]
     for key, value in lines.items():
-        found = re.search(rf"^{key}[ \t]*=[^\n#]*", body, re.MULTILINE)
+        match = re.search(rf"^{key}[ \t]*=[^\n#]*", body, re.MULTILINE)
         new = f"{key} = {value} "
-        body = body[: found.start()] + new + body[found.end() :] if found else f"{new}\n{body}"
+        body = body[: match.start()] + new + body[match.end() :] if match else f"{new}\n{body}"
     return text[:start] + re.sub(r"[ \t]+$", "", body, flags=re.MULTILINE) + text[end:]

@@ -77,6 +77,6 @@ def fault_of(kind: type[PredictionAssumptions], name: str, choice: object) -> st
         instead = did_you_mean(name, known) or f"the assumptions are {', '.join(known)}"
         return f"unknown assumption '{name}'; {instead}"
     if not isinstance(choice, str) or choice not in known[name]:
-        allowed = ", ".join(f"'{one}'" for one in known[name])
+        allowed = ", ".join(f"'{item}'" for item in known[name])
         return f"{name} is {quoted(choice)}, expected one of {allowed}"
     return ""

@@ -45,8 +45,8 @@ class NetworkModel(RunnableModel):
             steps, parts = build_steps(network.layers, self.assumptions), partition(network.layers)
         self._constants = run.held  # bytes that layers made of what the file only states
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
-        self.fixed_steps = [steps[number] for number in parts.frozen]
-        self.trainable_steps = [steps[number] for number in parts.trainable]
+        self.fixed_steps = [steps[index] for index in parts.frozen]
+        self.trainable_steps = [steps[index] for index in parts.trainable]
         wanted = {*self._outputs.blobs, *_read(self.trainable_steps)}
         self.crossing = tuple(sorted({*self._inputs.names, *_written(self.fixed_steps)} & wanted))
         self.part = Part(self._content)
@@ -101,12 +101,12 @@ class NetworkModel(RunnableModel):
         answers = []
         with torch.no_grad(), self._bounded(len(rows)):
             halfway = (blobs for blobs, _ in self._halfway(numbered(rows, None), frozen))
-            for number, (early_blobs, late_blobs) in enumerate(self._late(halfway, tail)):
+            for index, (early_blobs, late_blobs) in enumerate(self._late(halfway, tail)):
                 written = {**early_blobs, **late_blobs}
                 shown = written if intermediate else {n: written[n] for n in self._outputs.blobs if n in written}
                 _expect_copies(shown.values())
                 blobs = {name: blob.detach().numpy().copy() for name, blob in shown.items()}
-                answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs, number)})
+                answers.append({**(blobs if intermediate else {}), **self._outputs.answer(blobs, index)})
         return answers
 
     def _bounded(self, rows: int) -> AbstractContextManager[bounds.Run]:
@@ -135,17 +135,17 @@ class NetworkModel(RunnableModel):
 
     def _halfway(self, rows: Sequence[tuple[int, Row]], frozen: Batched) -> Iterator[tuple[Blobs, Mapping[str, Any]]]:
         """Each row's blobs after the frozen part, and its other features."""
-        at = 0
-        while at < len(rows):
-            number, row = rows[at]
+        position = 0
+        while position < len(rows):
+            index, row = rows[position]
             if isinstance(row, FrozenRow):
-                expect_part(row, self.part, number)
+                expect_part(row, self.part, index)
                 yield dict(row.values), row.features
-                at += 1
+                position += 1
                 continue
-            block, features = self._block(rows, at)
-            at += len(block)
-            yield from zip(in_parts(frozen, block, len(rows) - at), features, strict=True)
+            block, features = self._block(rows, position)
+            position += len(block)
+            yield from zip(in_parts(frozen, block, len(rows) - position), features, strict=True)
 
     def _block(self, rows: Sequence[tuple[int, Row]], start: int) -> tuple[list[Blobs], list[dict[str, Any]]]:
         """The input blobs of plain rows from ``start`` on, as many of one shape as a block holds."""
@@ -153,12 +153,12 @@ class NetworkModel(RunnableModel):
         features: list[dict[str, Any]] = []
         places: Blobs | None = None  # of the whole block, so that it need not be stacked
         most = len(rows) - start
-        for at in range(start, len(rows)):
-            number, row = rows[at]
+        for position in range(start, len(rows)):
+            index, row = rows[position]
             if isinstance(row, FrozenRow) or len(block) == most:
                 break
             place = None if places is None else {name: places[name][len(block)] for name in places}
-            blobs = self._inputs.tensors(row, number, place)
+            blobs = self._inputs.tensors(row, index, place)
             if block and not same_shapes(blobs, block[0]):
                 break
             if not block:

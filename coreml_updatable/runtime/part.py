@@ -21,12 +21,12 @@ class Part:
     @property
     def digest(self) -> bytes:
         if not self._digest:
-            found = hashlib.blake2b(digest_size=32)
+            hasher = hashlib.blake2b(digest_size=32)
             for piece in self._content():
                 content = _bytes(piece)
-                found.update(len(content).to_bytes(8, "little"))
-                found.update(content)
-            self._digest = found.digest()
+                hasher.update(len(content).to_bytes(8, "little"))
+                hasher.update(content)
+            self._digest = hasher.digest()
         return self._digest
 
     def __eq__(self, other: object) -> bool:

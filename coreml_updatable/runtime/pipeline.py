@@ -34,11 +34,11 @@ class AbsentModel(RunnableModel):
         super().__init__(message)
         self.part = Part(lambda: [message])
 
-    def error(self, number: int) -> ModelError:
+    def error(self, index: int) -> ModelError:
         """Why member ``number`` of a pipeline does not run, and what to do."""
         outputs = ", ".join(f"'{feature.name}'" for feature in self.description.output) or "outputs"
         inputs = ", ".join(f"'{feature.name}'" for feature in self.description.input) or "its inputs"
-        return ModelError(f"model{number}: {why(self.message)}; give {outputs} in the row instead of {inputs}")
+        return ModelError(f"model{index}: {why(self.message)}; give {outputs} in the row instead of {inputs}")
 
     def _predict(self, _rows: list[Row], _intermediate: Intermediate) -> list[Prediction]:
         raise ModelError(f"model: {why(self.message)}; predict with the models before it")
@@ -101,20 +101,20 @@ class PipelineModel(RunnableModel):
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """Return the rows after every member but the last, and after the frozen part of the last."""
         counted = numbered(rows, numbers)
-        made = iter(self._freeze([(number, row) for number, row in counted if not isinstance(row, FrozenRow)]))
-        for number, row in counted:
+        result = iter(self._freeze([(position, row) for position, row in counted if not isinstance(row, FrozenRow)]))
+        for index, row in counted:
             if isinstance(row, FrozenRow):
-                expect_part(row, self.part, number)
-        return [row if isinstance(row, FrozenRow) else next(made) for row in rows]
+                expect_part(row, self.part, index)
+        return [row if isinstance(row, FrozenRow) else next(result) for row in rows]
 
     def _freeze(self, rows: Sequence[tuple[int, Any]]) -> list[FrozenRow]:
         known = self._known(rows)
         given = {name for _, row in rows for name in row}
-        numbers = [number for number, _ in rows]
+        numbers = [index for index, _ in rows]
         for members, group in self._routes(known):
             for member in members:
                 with self._in_terms_of_inputs(given):
-                    _run(self.members[member], [known[at] for at in group], [numbers[at] for at in group])
+                    _run(self.members[member], [known[index] for index in group], [numbers[index] for index in group])
         with self._in_terms_of_inputs(given):
             last = self.members[-1].frozen([_for(self.members[-1], features) for features in known], numbers)
         read = self._inputs | self._starts
@@ -128,14 +128,14 @@ class PipelineModel(RunnableModel):
         ]
 
     def _answers(self, rows: Sequence[FrozenRow]) -> list[Prediction]:
-        found = self.members[-1].predict([row.values[LAST] for row in rows])
-        return [self._chosen({**row.values[MADE], **answer}) for row, answer in zip(rows, found, strict=True)]
+        result = self.members[-1].predict([row.values[LAST] for row in rows])
+        return [self._chosen({**row.values[MADE], **answer}) for row, answer in zip(rows, result, strict=True)]
 
     def _traced(self, rows: Sequence[Row]) -> list[Prediction]:
-        for number, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if isinstance(row, FrozenRow):
                 raise ModelError(
-                    f"row {number}: is frozen and no longer has its blobs; pass the complete row to see them"
+                    f"row {index}: is frozen and no longer has its blobs; pass the complete row to see them"
                 )
         known = self._known(list(enumerate(rows)))
         given = {name for row in rows if not isinstance(row, FrozenRow) for name in row}
@@ -143,9 +143,9 @@ class PipelineModel(RunnableModel):
         for members, group in self._routes(known):
             for member in (*members, len(self.members) - 1):
                 with self._in_terms_of_inputs(given):
-                    found = _run(self.members[member], [known[at] for at in group], None)
-                for at, blobs in zip(group, found, strict=True):
-                    traces[at].update({f"model{member}.{name}": value for name, value in blobs.items()})
+                    result = _run(self.members[member], [known[at] for at in group], None)
+                for position, blobs in zip(group, result, strict=True):
+                    traces[position].update({f"model{member}.{name}": value for name, value in blobs.items()})
         return [{**trace, **self._chosen(features)} for trace, features in zip(traces, known, strict=True)]
 
     def _known(self, rows: Sequence[tuple[int, Any]]) -> list[dict[str, Any]]:
@@ -158,8 +158,8 @@ class PipelineModel(RunnableModel):
             *(feature.name for feature in description.trainingInput),
             description.predictedFeatureName,
         ]
-        for number, row in rows:
-            expect_mapping(row, number)
+        for index, row in rows:
+            expect_mapping(row, index)
             given = self._starts & row.keys()
             members, read = self._route(frozenset(given))
             for member in members:
@@ -167,25 +167,25 @@ class PipelineModel(RunnableModel):
                 if isinstance(absent, AbsentModel):
                     raise absent.error(member)
             needed = [name for name in required if name in read] if given else required
-            expect_features(row, needed, list(dict.fromkeys([*(name for name in allowed if name), *given])), number)
+            expect_features(row, needed, list(dict.fromkeys([*(name for name in allowed if name), *given])), index)
         return [dict(row) for _, row in rows]
 
     def _routes(self, known: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
         """The members to run before the last, and the places of the rows for which just these have to run."""
         groups: dict[tuple[int, ...], list[int]] = {}
-        for at, features in enumerate(known):
+        for index, features in enumerate(known):
             members, _ = self._route(frozenset(self._starts & features.keys()))
-            groups.setdefault(members, []).append(at)
+            groups.setdefault(members, []).append(index)
         yield from groups.items()
 
     def _find_route(self, given: frozenset[str]) -> tuple[tuple[int, ...], frozenset[str]]:
         """The members to run before the last for rows that hold these features, and the features that are read."""
         wanted = self._reads[-1] | (set(self._outputs) - self._gives[-1])
         members: list[int] = []
-        for number in reversed(range(len(self.members) - 1)):
-            if (self._gives[number] - given) & wanted:
-                members.append(number)
-                wanted = (wanted - self._gives[number]) | self._reads[number]
+        for index in reversed(range(len(self.members) - 1)):
+            if (self._gives[index] - given) & wanted:
+                members.append(index)
+                wanted = (wanted - self._gives[index]) | self._reads[index]
         return tuple(reversed(members)), frozenset(wanted)
 
     @contextmanager
@@ -194,20 +194,22 @@ class PipelineModel(RunnableModel):
         try:
             yield
         except DataError as error:
-            found = FEATURE.search(str(error))
-            if found is None or found[1] in given:
+            match = FEATURE.search(str(error))
+            if match is None or match[1] in given:
                 raise
-            origin = self._origin(found[1])
-            if origin == found[1]:
+            origin = self._origin(match[1])
+            if origin == match[1]:
                 raise
-            raise DataError(str(error).replace(found[0], f"feature {origin}", 1)) from error
+            raise DataError(str(error).replace(match[0], f"feature {origin}", 1)) from error
 
     def _origin(self, name: str) -> str:
         """Return the inputs that the feature ``name`` is computed from, like "'x'", "'x'[2]" or "'x', 'y'"."""
         if name in self._inputs:
             return f"'{name}'"
         makers = [
-            number for number, given in enumerate(self._gives) if name in given and name not in self._reads[number]
+            position
+            for position, given in enumerate(self._gives)
+            if name in given and name not in self._reads[position]
         ]
         if not makers:
             return name
@@ -231,14 +233,14 @@ class PipelineModel(RunnableModel):
     def _check(self) -> None:
         """Every member's inputs, and the pipeline's outputs, come from somewhere before."""
         known = set(self._inputs)
-        for number, member in enumerate(self.members):
+        for index, member in enumerate(self.members):
             for feature in member.message.description.input:
                 if feature.name not in known and not feature.type.isOptional:
                     raise ModelError(
-                        f"model{number}: reads feature '{feature.name}', which is neither an input nor computed by a "
+                        f"model{index}: reads feature '{feature.name}', which is neither an input nor computed by a "
                         "model before it; check the names"
                     )
-            known |= self._gives[number]
+            known |= self._gives[index]
         for name in self._outputs:
             if name not in known:
                 raise ModelError(f"model: no model of the pipeline computes the output '{name}'; check the names")
@@ -257,13 +259,15 @@ def _read_by(member: RunnableModel) -> list[str]:
 def _run(member: RunnableModel, known: Sequence[dict[str, Any]], numbers: Sequence[int] | None) -> list[Prediction]:
     """Add the member's outputs to the features of each row. Without ``numbers``, add all its blobs as well."""
     rows = [_for(member, features) for features in known]
-    found = member.predict(rows, intermediate=True) if numbers is None else member.predict(member.frozen(rows, numbers))
+    result = (
+        member.predict(rows, intermediate=True) if numbers is None else member.predict(member.frozen(rows, numbers))
+    )
     outputs = [feature.name for feature in member.message.description.output]
-    for features, answer in zip(known, found, strict=True):
+    for features, answer in zip(known, result, strict=True):
         features.update({name: _given(answer, name) for name in outputs})
         held = sum(int(getattr(value, "nbytes", 0)) for value in features.values())
         bounds.expect(held, "model: a row between the models of the pipeline")
-    return found
+    return result
 
 
 def _given(features: Mapping[str, Any], name: str) -> Any:

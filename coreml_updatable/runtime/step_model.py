@@ -59,34 +59,34 @@ def answered(feature: FeatureDescription, value: Any) -> Any:
     where = f"output '{feature.name}'"
     if kind == "multiArrayType" and not isinstance(value, str | Mapping):
         declared = [int(size) for size in feature.type.multiArrayType.shape]
-        made = np.asarray(value)
-        if declared and min(declared) > 0 and math.prod(declared) == made.size:
-            made = made.reshape(declared)
-        return in_type(made, feature, where)
+        result = np.asarray(value)
+        if declared and min(declared) > 0 and math.prod(declared) == result.size:
+            result = result.reshape(declared)
+        return in_type(result, feature, where)
     if kind in ("doubleType", "int64Type") and not isinstance(value, str | Mapping):
-        made = np.asarray(value, np.float64) if kind == "doubleType" else np.asarray(value)
-        if made.size != 1:
-            raise ModelError(f"{where}: has {made.size} values, but the model declares one number; export it again")
-        return float(made.ravel()[0]) if kind == "doubleType" else whole(made.ravel()[0], where)
+        result = np.asarray(value, np.float64) if kind == "doubleType" else np.asarray(value)
+        if result.size != 1:
+            raise ModelError(f"{where}: has {result.size} values, but the model declares one number; export it again")
+        return float(result.ravel()[0]) if kind == "doubleType" else whole(result.ravel()[0], where)
     if kind == "dictionaryType" and not isinstance(value, Mapping):
         raise ModelError(f"{where}: is {a_kind(value)}, but the model declares a dictionary; export it again")
     return value
 
 
 def whole(value: Any, where: str) -> int:
-    found = one_number(value, where)
-    if not math.isfinite(found) or found != int(found):
+    result = one_number(value, where)
+    if not math.isfinite(result) or result != int(result):
         raise DataError(f"{where}: is {quoted(value)}, expected an integer")
     return int(np.asarray(value).ravel()[0]) if not isinstance(value, int) else value
 
 
 def one_number(value: Any, where: str) -> float:
     """Return one number, which may be in an array of one."""
-    made = np.asarray(value)
-    if made.size != 1 or made.dtype.kind not in "biuf":
-        shape = f" of the shape {list(made.shape)}" if made.ndim else ""
+    result = np.asarray(value)
+    if result.size != 1 or result.dtype.kind not in "biuf":
+        shape = f" of the shape {list(result.shape)}" if result.ndim else ""
         raise DataError(f"{where}: is {a_kind(value)}{shape}, expected one number")
-    return float(made.ravel()[0])
+    return float(result.ravel()[0])
 
 
 def text(value: Any, where: str) -> str:
@@ -115,7 +115,7 @@ def _sequence(described: Any, value: Any, where: str) -> list[Any]:
         most = f" to {size.upperBound}" if size.upperBound >= 0 else " or more"
         raise DataError(f"{where}: has {len(value)} entries, but the model expects {size.lowerBound}{most}")
     entry = whole if described.WhichOneof("Type") == "int64Type" else text
-    return [entry(one, f"{where}: entry {number}") for number, one in enumerate(value)]
+    return [entry(item, f"{where}: entry {index}") for index, item in enumerate(value)]
 
 
 class StepModel(RunnableModel):
@@ -129,41 +129,43 @@ class StepModel(RunnableModel):
         self.part = Part(lambda: [message.description])
 
     def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
-        given = [self._features(row, number) for number, row in enumerate(rows)]
+        given = [self._features(row, index) for index, row in enumerate(rows)]
         with np.errstate(all="ignore"):
-            made = self._run(given)
-        answers = [self._answer(outputs) for outputs in made]
+            result = self._run(given)
+        answers = [self._answer(outputs) for outputs in result]
         return [{**read, **answer} for read, answer in zip(given, answers, strict=True)] if intermediate else answers
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """Return the rows with their features checked."""
-        made = []
-        for number, row in numbered(rows, numbers):
-            values = self._features(row, number)
+        result = []
+        for index, row in numbered(rows, numbers):
+            values = self._features(row, index)
             known = row.features if isinstance(row, FrozenRow) else row
             others = {name: value for name, value in known.items() if name not in values}
-            made.append(FrozenRow(values, others, self.part))
-        return made
+            result.append(FrozenRow(values, others, self.part))
+        return result
 
-    def _features(self, row: Row, number: int) -> dict[str, Any]:
+    def _features(self, row: Row, index: int) -> dict[str, Any]:
         if isinstance(row, FrozenRow):
-            expect_part(row, self.part, number)
+            expect_part(row, self.part, index)
             return dict(row.values)
-        expect_mapping(row, number)
+        expect_mapping(row, index)
         inputs, free = self._inputs, self._free
         needed = [feature.name for feature in inputs if not feature.type.isOptional and feature.name not in free]
         known = [*(feature.name for feature in inputs), *free, self.description.predictedFeatureName]
-        expect_features(row, needed, [name for name in known if name], number)
-        made = {name: _number(row, name, number) for name in free}
-        return {**made, **{one.name: _value(one, row, number) for one in inputs if one.name not in free}}
+        expect_features(row, needed, [name for name in known if name], index)
+        result = {name: _number(row, name, index) for name in free}
+        return {**result, **{value.name: _value(value, row, index) for value in inputs if value.name not in free}}
 
-    def _answer(self, made: Mapping[str, Any]) -> Prediction:
+    def _answer(self, result: Mapping[str, Any]) -> Prediction:
         described = {feature.name: feature for feature in self.description.output}
         for name in described:
-            if name not in made:
+            if name not in result:
                 kind = self.base.WhichOneof("Type")
                 raise ModelError(f"model: describes the output '{name}', which a {kind} does not give; check the names")
-        return {name: answered(described[name], value) if name in described else value for name, value in made.items()}
+        return {
+            name: answered(described[name], value) if name in described else value for name, value in result.items()
+        }
 
 
 def _as_read(feature: FeatureDescription, message: Model) -> FeatureDescription:
@@ -180,6 +182,6 @@ def _number(row: Mapping[str, Any], name: str, index: int) -> float:
     return one_number(row[name], f"row {index}: feature '{name}'") if name in row else math.nan
 
 
-def _value(feature: Any, row: Mapping[str, Any], number: int) -> Any:
-    where = f"row {number}: feature '{feature.name}'"
+def _value(feature: Any, row: Mapping[str, Any], index: int) -> Any:
+    where = f"row {index}: feature '{feature.name}'"
     return checked(feature, row[feature.name], where) if feature.name in row else absent(feature, where)

@@ -15,7 +15,7 @@ def described(source: SiblingSource) -> dict[str, Any]:
     return {
         "version": VERSION,
         "description": str(metadata.shortDescription),
-        "inputs": [_input(one) for one in source.inputs],
+        "inputs": [_input(value) for value in source.inputs],
         "outputs": [{"name": name, "shape": ["batch", *shape]} for name, shape in source.outputs.items()],
         "labels": list(source.labels),
         "loss": "categorical cross entropy" if source.loss.cross_entropy else "mean squared error",
@@ -32,13 +32,13 @@ def described(source: SiblingSource) -> dict[str, Any]:
     }
 
 
-def _input(one: SiblingInput) -> dict[str, Any]:
+def _input(item: SiblingInput) -> dict[str, Any]:
     """Scaling is in the network, so pixels go in as they are."""
-    found: dict[str, Any] = {"name": one.name, "shape": ["batch", *one.shape], "type": "float32"}
-    if one.is_picture:
-        color = COLOR_SPACES[one.feature.type.imageType.colorSpace][0]
-        found |= {"picture": True, "channels": color, "values": "0 to 255, not scaled; the network scales them"}
-    return found
+    result: dict[str, Any] = {"name": item.name, "shape": ["batch", *item.shape], "type": "float32"}
+    if item.is_picture:
+        color = COLOR_SPACES[item.feature.type.imageType.colorSpace][0]
+        result |= {"picture": True, "channels": color, "values": "0 to 255, not scaled; the network scales them"}
+    return result
 
 
 def _target(source: SiblingSource) -> dict[str, Any]:

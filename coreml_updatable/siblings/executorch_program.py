@@ -70,14 +70,14 @@ def make(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Mapp
     with TemporaryDirectory(prefix="coreml_updatable.") as name:
         graph = Path(name) / "graph.pt2"
         _export(_Training(source, size), source, size, graph)
-        made = ENGINE.ask(PROGRAM, {**_training(source, folder, rows, trained), "graph": str(graph)}, "executorch")
+        result = ENGINE.ask(PROGRAM, {**_training(source, folder, rows, trained), "graph": str(graph)}, "executorch")
     return {
         "engine_optimizer": {"name": "SGD", "momentum": "torch's, v = mu v + g, w = w - lr v"},
         "method": METHOD,
         "batch": size,
         "counted": "float32 [batch]: 1 for a row that counts, 0 for one that fills the batch",
         "weights": _names(source),
-        **made,
+        **result,
     }
 
 
@@ -92,7 +92,7 @@ def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) ->
         "method": METHOD,
         "rows": str(rows),
         "trained_rows": str(trained),
-        "inputs": [one.name for one in source.inputs],
+        "inputs": [value.name for value in source.inputs],
         "outputs": list(source.outputs),
         "weights": _names(source),
         "learning_rate": source.parameters["learningRate"],
@@ -127,14 +127,14 @@ def _sums_in_two(module: fx.GraphModule) -> fx.GraphModule:
 
 def _names(source: SiblingSource) -> dict[str, str]:
     """The program's names of the weights, and ours."""
-    return {f"weights.{number}": name for number, name in enumerate(source.weights)}
+    return {f"weights.{index}": name for index, name in enumerate(source.weights)}
 
 
 def _export(module: nn.Module, source: SiblingSource, rows: int, path: Path) -> None:
     """The forward pass for ``rows`` rows; ExecuTorch's own program takes its gradients."""
     from torch.export import export, save
 
-    inputs = [torch.zeros(rows, *one.shape) for one in source.inputs]
+    inputs = [torch.zeros(rows, *value.shape) for value in source.inputs]
     targets = torch.zeros(rows, dtype=torch.int64) if source.loss.cross_entropy else torch.zeros(rows, source.size)
     with _EXPORTING, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -28,13 +28,13 @@ def parts(source: SiblingSource, rows: int, *, loops: bool = False) -> tuple[fx.
 
     ``loops``: those of the fixed part stay loops (see ``tracing.with_loops``), else every step is recorded."""
     random = torch.Generator().manual_seed(0)
-    inputs = [torch.rand(rows, *one.shape, generator=random) for one in source.inputs]
+    inputs = [torch.rand(rows, *value.shape, generator=random) for value in source.inputs]
     weights = list(source.weights.values())
     try:
         fixed, crossing = traced(source.fixed, inputs)
         if loops:
             fixed = with_loops(source.fixed, inputs)
-        return fixed, recorded(source.head, [one.clone() for one in crossing], weights)  # type: ignore[return-value]  # which is a GraphModule
+        return fixed, recorded(source.head, [item.clone() for item in crossing], weights)  # type: ignore[return-value]  # which is a GraphModule
     except (RuntimeError, NotImplementedError) as error:
         raise ModelError(
             f"model: its layers cannot be recorded as one graph ({_line(error)}); no sibling has them"
@@ -48,16 +48,20 @@ def to_model(source: SiblingSource) -> Any:
 
     pairs = [parts(source, rows) for rows in SIZES]
     try:
-        fixed, head = (_any_batch(*(to_onnx_graph(pair[number]) for pair in pairs)) for number in (0, 1))
+        fixed, head = (_any_batch(*(to_onnx_graph(pair[position]) for pair in pairs)) for position in (0, 1))
     except UnsupportedError as error:
         raise ModelError(f"model: {error} cannot be written as ONNX; the model can have no sibling") from error
     for graph in (fixed, head):
         _share_constants(graph)
-    _rename(fixed, [one.name for one in source.inputs], [f"crossing{n}" for n in range(len(fixed.output))], "fixed.")
-    crossing = [one.name for one in fixed.output]
+    _rename(
+        fixed, [value.name for value in source.inputs], [f"crossing{n}" for n in range(len(fixed.output))], "fixed."
+    )
+    crossing = [item.name for item in fixed.output]
     names = [SCORES, *source.outputs]
     _rename(head, [*crossing, *source.weights], names, "head.")
-    inputs = [helper.make_tensor_value_info(one.name, TensorProto.FLOAT, [BATCH, *one.shape]) for one in source.inputs]
+    inputs = [
+        helper.make_tensor_value_info(value.name, TensorProto.FLOAT, [BATCH, *value.shape]) for value in source.inputs
+    ]
     shapes = [(source.size,), *source.outputs.values()]
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, *shape])
@@ -70,8 +74,8 @@ def to_model(source: SiblingSource) -> Any:
     graph = helper.make_graph(
         [*fixed.node, *head.node], "sibling", inputs, outputs, [*weights, *fixed.initializer, *head.initializer]
     )
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}{number}"  # ONNX Runtime derives the names of fused nodes, which have to differ
+    for index, node in enumerate(graph.node):
+        node.name = f"{node.op_type}{index}"  # ONNX Runtime derives the names of fused nodes, which have to differ
     opset = helper.make_opsetid("", OPSET)
     return helper.make_model(graph, opset_imports=[opset], ir_version=9, producer_name="coreml_updatable")
 
@@ -88,17 +92,17 @@ def _any_batch(small: Any, large: Any) -> Any:
 
     if [_signature(node) for node in small.node] != [_signature(node) for node in large.node]:
         raise UnsupportedError("an operation that depends on the number of rows")
-    others = {one.name: numpy_helper.to_array(one) for one in large.initializer}
+    others = {entry.name: numpy_helper.to_array(entry) for entry in large.initializer}
     added: list[Any] = []
-    for one in list(small.initializer):
-        first, second = numpy_helper.to_array(one), others[one.name]
+    for item in list(small.initializer):
+        first, second = numpy_helper.to_array(item), others[item.name]
         if first.shape == second.shape and np.array_equal(first, second):
             continue
-        small.initializer.remove(one)
+        small.initializer.remove(item)
         if first.dtype == np.int64 and first.shape == second.shape and first.ndim == 1:
-            _sizes(small, one.name, first, second, added)
+            _sizes(small, item.name, first, second, added)
         else:
-            _repeated(small, one.name, first, second, added)
+            _repeated(small, item.name, first, second, added)
     nodes = [*added, *small.node]
     del small.node[:]
     small.node.extend(nodes)
@@ -137,8 +141,8 @@ def _repeated(graph: Any, name: str, first: Any, second: Any, added: list[Any]) 
     (axis,) = grown
     row = np.take(first, range(second.shape[axis] - first.shape[axis]), axis)
     if not all(
-        np.array_equal(np.concatenate([row] * rows, axis), one)
-        for rows, one in zip(SIZES, (first, second), strict=True)
+        np.array_equal(np.concatenate([row] * rows, axis), item)
+        for rows, item in zip(SIZES, (first, second), strict=True)
     ):
         raise UnsupportedError("a constant that differs from row to row")
     rows = _rows(graph, added)
@@ -165,12 +169,12 @@ def _share_constants(graph: Any) -> None:
     """Keep one of the constants that are the same: an unrolled LSTM has its weights once for each step."""
     kept: dict[bytes, Any] = {}
     names: dict[str, str] = {}
-    for one in graph.initializer:
-        name, one.name = one.name, ""
-        digest = sha256(one.SerializeToString(deterministic=True)).digest()
-        one.name = name
-        names[name] = kept.setdefault(digest, one).name
-    shared = [copy_of(one) for one in kept.values()]
+    for item in graph.initializer:
+        name, item.name = item.name, ""
+        digest = sha256(item.SerializeToString(deterministic=True)).digest()
+        item.name = name
+        names[name] = kept.setdefault(digest, item).name
+    shared = [copy_of(entry) for entry in kept.values()]
     del graph.initializer[:]
     graph.initializer.extend(shared)
     for node in graph.node:
@@ -178,13 +182,13 @@ def _share_constants(graph: Any) -> None:
 
 
 def _signature(node: Any) -> Any:
-    return node.op_type, list(node.input), list(node.output), [one.SerializeToString() for one in node.attribute]
+    return node.op_type, list(node.input), list(node.output), [item.SerializeToString() for item in node.attribute]
 
 
 def _rename(graph: Any, inputs: Sequence[str], outputs: Sequence[str], prefix: str) -> None:
     """Give the inputs and outputs their names, and everything else ``prefix``."""
-    known = {one.name: name for one, name in zip(graph.input, inputs, strict=True)}
-    known |= {one.name: name for one, name in zip(graph.output, outputs, strict=True)}
+    known = {entry.name: name for entry, name in zip(graph.input, inputs, strict=True)}
+    known |= {entry.name: name for entry, name in zip(graph.output, outputs, strict=True)}
 
     def renamed(name: str) -> str:
         return known.get(name, f"{prefix}{name}") if name else name
@@ -194,10 +198,10 @@ def _rename(graph: Any, inputs: Sequence[str], outputs: Sequence[str], prefix: s
             changed = [renamed(name) for name in names]
             del names[:]
             names.extend(changed)
-    for one in graph.initializer:
-        one.name = renamed(one.name)
-    for one in [*graph.input, *graph.output]:
-        one.name = renamed(one.name)
+    for item in graph.initializer:
+        item.name = renamed(item.name)
+    for item in [*graph.input, *graph.output]:
+        item.name = renamed(item.name)
 
 
 def _line(error: BaseException) -> str:

@@ -47,9 +47,9 @@ class SiblingInput:
     def is_picture(self) -> bool:
         return bool(self.feature.type.WhichOneof("Type") == "imageType")
 
-    def array(self, value: Any, number: int) -> NDArray[np.float32]:
+    def array(self, value: Any, index: int) -> NDArray[np.float32]:
         """A row's value as the sibling reads it."""
-        where = f"row {number}: feature '{self.name}'"
+        where = f"row {index}: feature '{self.name}'"
         if self.is_picture:
             return np.ascontiguousarray(pixels(self.feature, value, where), np.float32)
         return np.ascontiguousarray(numbers(self.feature, value, where), np.float32).reshape(self.shape)
@@ -84,20 +84,20 @@ class SiblingSource:
         blobs = [str(blob) for blob in self._answers.blobs]
         self._scores, softmax = _scores(network, self.loss)
         with torch.no_grad():
-            first = self.fixed(*(torch.zeros(1, *one.shape) for one in self.inputs))
-            found = self._after([self._scores, *blobs])(*first)
-        self._axis = _axis(softmax, list(found[0].shape[1:]))
-        self.size = int(found[0][0].numel())  # classes, or values
+            first = self.fixed(*(torch.zeros(1, *value.shape) for value in self.inputs))
+            result = self._after([self._scores, *blobs])(*first)
+        self._axis = _axis(softmax, list(result[0].shape[1:]))
+        self.size = int(result[0][0].numel())  # classes, or values
         if self.labels and self.loss.cross_entropy and self.size != len(self.labels):
             raise ModelError(f"model: has {len(self.labels)} labels and {self.size} outputs; export the model again")
         self._blobs = blobs
         self.outputs = {
             self._name(blob): self._shape(blob, tuple(value.shape[1:]))
-            for blob, value in zip(blobs, found[1:], strict=True)
+            for blob, value in zip(blobs, result[1:], strict=True)
         }
 
     def fixed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        prepared = {one.name: self._prepared(one, value) for one, value in zip(self.inputs, inputs, strict=True)}
+        prepared = {item.name: self._prepared(item, value) for item, value in zip(self.inputs, inputs, strict=True)}
         program = Program(self.model.fixed_steps, self.model.crossing)
         names = sorted(prepared)
         return Batched(program, optimize=False).batched(names)(*(prepared[name] for name in names))
@@ -113,8 +113,8 @@ class SiblingSource:
         """The inputs of these rows as the sibling reads them, [n, ...] by name."""
         listed = _whole(rows)
         return {
-            one.name: np.stack([one.array(row[one.name], number) for number, row in enumerate(listed)])
-            for one in self.inputs
+            value.name: np.stack([value.array(row[value.name], index) for index, row in enumerate(listed)])
+            for value in self.inputs
         }
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
@@ -127,17 +127,17 @@ class SiblingSource:
         batched = Batched(program, optimize=False).batched(list(self.model.crossing))
 
         def several(*crossing: Tensor) -> tuple[Tensor, ...]:
-            made = dict(zip(program.outputs, batched(*crossing), strict=True))
-            return tuple(made[blob] for blob in blobs)
+            result = dict(zip(program.outputs, batched(*crossing), strict=True))
+            return tuple(result[blob] for blob in blobs)
 
         return several
 
-    def _prepared(self, one: SiblingInput, value: Tensor) -> Tensor:
-        if one.is_picture:
-            for scale, bias in self._reading.picture_steps(one.feature):
+    def _prepared(self, item: SiblingInput, value: Tensor) -> Tensor:
+        if item.is_picture:
+            for scale, bias in self._reading.picture_steps(item.feature):
                 value = value * scale if scale != 1.0 else value
-                value = value if bias is None else value + (bias if bias.dim() == 3 else bias.reshape(one.shape))
-        return value.reshape(len(value), *one.inner)
+                value = value if bias is None else value + (bias if bias.dim() == 3 else bias.reshape(item.shape))
+        return value.reshape(len(value), *item.inner)
 
     def _input(self, feature: FeatureDescription) -> SiblingInput:
         if feature.type.WhichOneof("Type") == "imageType":

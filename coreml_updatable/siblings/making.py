@@ -67,13 +67,13 @@ def make_siblings(
 
 def _sibling(source: SiblingSource, engine: str, folder: Path, rows: Sequence[Row], *, made_up: bool) -> Sibling:
     with TemporaryDirectory(prefix="coreml_updatable.") as name:
-        made, notes = Path(name), dict[str, Any]()
+        result, notes = Path(name), dict[str, Any]()
 
         def run(given: Path, trained: Path) -> None:
-            notes.update(ENGINES[engine](source, made, given, trained))
+            notes.update(ENGINES[engine](source, result, given, trained))
 
         agreement = compared(source, rows, run, few_epochs(source) if made_up else None, made_up=made_up).expect(engine)
-        contents = {path.name: path.read_bytes() for path in sorted(made.iterdir())}
+        contents = {path.name: path.read_bytes() for path in sorted(result.iterdir())}
     files = {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in contents.items()
@@ -88,10 +88,10 @@ def made_up_rows(source: SiblingSource, count: int = ROWS) -> list[Row]:
     """Trial rows with every label in turn, or with random values."""
     random = np.random.default_rng(0)
     rows: list[Row] = []
-    for number, row in enumerate(trial_rows(source.model.base, count)):
-        target: Any = number % source.size
+    for index, row in enumerate(trial_rows(source.model.base, count)):
+        target: Any = index % source.size
         if source.labels and source.loss.labels:
-            target = source.labels[number % len(source.labels)]
+            target = source.labels[index % len(source.labels)]
         elif source.loss.cross_entropy:
             target = np.array([target], np.int32)
         else:

@@ -32,9 +32,9 @@ def make(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> Mapp
         path = Path(name) / "model.onnx"
         path.write_bytes(model.SerializeToString())
         making = {"model": str(path), "cross_entropy": source.loss.cross_entropy, "adam": adam}
-        made = ENGINE.ask(PROGRAM, {**_training(source, folder, rows, trained), **making}, "onnxruntime")
+        result = ENGINE.ask(PROGRAM, {**_training(source, folder, rows, trained), **making}, "onnxruntime")
     target = "labels" if source.loss.cross_entropy else "target"
-    return {"target_input": target, "engine_optimizer": _stated(source), **made}
+    return {"target_input": target, "engine_optimizer": _stated(source), **result}
 
 
 def train(source: SiblingSource, folder: Path, rows: Path, trained: Path) -> None:
@@ -47,7 +47,7 @@ def _training(source: SiblingSource, folder: Path, rows: Path, trained: Path) ->
         "folder": str(folder),
         "rows": str(rows),
         "trained_rows": str(trained),
-        "inputs": [one.name for one in source.inputs],
+        "inputs": [value.name for value in source.inputs],
         "outputs": list(source.outputs),
         "trained": list(source.weights),
         "learning_rate": source.parameters["learningRate"],

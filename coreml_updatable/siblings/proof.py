@@ -65,18 +65,18 @@ def compared(
         write_rows(given, source, rows, parameters or {})
         train(given, trained)
         with np.load(trained, allow_pickle=False) as held:
-            found = {one: held[one] for one in held.files}
-    change = max(float(np.abs(expected[one] - before[one]).max()) for one in source.weights)
+            actual = {file: held[file] for file in held.files}
+    change = max(float(np.abs(expected[weight] - before[weight]).max()) for weight in source.weights)
     if not change > 0:
         raise BuildError("siblings: the rows change no weight, so nothing can be compared; check the learning rate")
-    difference = max(float(np.abs(found[one] - expected[one]).max()) for one in source.weights)
+    difference = max(float(np.abs(actual[weight] - expected[weight]).max()) for weight in source.weights)
     with_labels = [answers_of(source, answer) for answer in after.predict(list(rows))]
     answers = max(
-        float(np.abs(found[f"answer.{one}"][number].ravel() - answer[one].ravel()).max())
-        for number, answer in enumerate(with_labels)
-        for one in answer
+        float(np.abs(actual[f"answer.{item}"][index].ravel() - answer[item].ravel()).max())
+        for index, answer in enumerate(with_labels)
+        for item in answer
     )
-    steps = len(found["losses"])
+    steps = len(actual["losses"])
     bound = WEIGHTS[source.optimizer] * (MADE_UP if made_up else 1)
     return TrainingAgreement(len(rows), steps, difference / change, answers, bound)
 
@@ -105,12 +105,12 @@ def write_rows(path: Path, source: SiblingSource, rows: Sequence[Row], parameter
 
 def answers_of(source: SiblingSource, answer: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """A prediction's outputs as arrays; probabilities in the order of the labels."""
-    found = {}
+    result = {}
     for name in source.outputs:
         if name not in answer:  # probabilities that the model does not name
             continue
         value = answer[name]
         if isinstance(value, Mapping):
             value = [value[label] for label in source.labels]
-        found[name] = np.asarray(value, np.float32)
-    return found
+        result[name] = np.asarray(value, np.float32)
+    return result

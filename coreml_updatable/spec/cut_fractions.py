@@ -49,11 +49,11 @@ def cut_outputs(model: Model) -> Iterator[CutOutput]:
         blob, walked = str(feature.name), 0
         while blob in written and layer_kind(layers[written[blob]]) in _KEEPS and walked <= len(layers):
             blob, walked = str(layers[written[blob]].input[0]) if layers[written[blob]].input else "", walked + 1
-        number = written.get(blob)
-        if number is None:
+        index = written.get(blob)
+        if index is None:
             continue
-        bounded, fractional = _at_most_1(layers[number]), _gives_fractions(layers[number])
-        where = f"{place(number, layers[number])} ({layer_kind(layers[number])})"
+        bounded, fractional = _at_most_1(layers[index]), _gives_fractions(layers[index])
+        where = f"{place(index, layers[index])} ({layer_kind(layers[index])})"
         if whole is not None and (bounded or fractional):
             yield CutOutput(str(feature.name), whole, where, "numbers up to 1" if bounded else "fractions")
         elif kind == "imageType" and bounded:

@@ -48,14 +48,16 @@ def input_domains(model: Model) -> dict[str, Domain]:
     if not is_network(model):
         return {}
     layers, shapes = network_of(model).layers, blob_shapes(model)
-    found: dict[str, Domain] = {}
+    result: dict[str, Domain] = {}
     for layer in reversed(layers):
         given = [shapes.get(str(blob)) for blob in layer.input]
-        for blob, domain in zip(layer.input, _of_inputs(layer, given, found), strict=True):
+        for blob, domain in zip(layer.input, _of_inputs(layer, given, result), strict=True):
             if domain is not None:
-                before = found.get(str(blob))
-                found[str(blob)] = domain if before is None else before.within(domain)
-    return {str(feature.name): found[str(feature.name)] for feature in model.description.input if feature.name in found}
+                before = result.get(str(blob))
+                result[str(blob)] = domain if before is None else before.within(domain)
+    return {
+        str(feature.name): result[str(feature.name)] for feature in model.description.input if feature.name in result
+    }
 
 
 def _of_inputs(layer: NeuralNetworkLayer, shapes: Shapes, behind: Mapping[str, Domain]) -> list[Domain | None]:
@@ -66,9 +68,9 @@ def _of_inputs(layer: NeuralNetworkLayer, shapes: Shapes, behind: Mapping[str, D
     if kind in _MOVES:
         wanted = [behind[str(blob)] for blob in layer.output if str(blob) in behind]
         joined = kind in ("concat", "concatND", "stack")
-        for number in range(len(domains) if joined else min(1, len(domains))):
+        for index in range(len(domains) if joined else min(1, len(domains))):
             for domain in wanted:
-                domains[number] = domain
+                domains[index] = domain
     return domains
 
 

@@ -60,9 +60,9 @@ def the_input(model: Model) -> FeatureDescription:
     return inputs[0]
 
 
-def equal_types(one: FeatureDescription, other: FeatureDescription) -> bool:
+def equal_types(description: FeatureDescription, other: FeatureDescription) -> bool:
     """Same type, whatever the short descriptions and the optional flags say (array default values aside)."""
-    left, right = one.type, other.type
+    left, right = description.type, other.type
     kind = left.WhichOneof("Type")
     if kind != right.WhichOneof("Type"):
         return False
@@ -76,11 +76,11 @@ def equal_types(one: FeatureDescription, other: FeatureDescription) -> bool:
     return True
 
 
-def _equal_arrays(one: FeatureDescription, other: FeatureDescription) -> bool:
-    if one.dataType != other.dataType or _rank(one) != _rank(other):
+def _equal_arrays(description: FeatureDescription, other: FeatureDescription) -> bool:
+    if description.dataType != other.dataType or _rank(description) != _rank(other):
         return False
-    flexible = one.WhichOneof("ShapeFlexibility") or other.WhichOneof("ShapeFlexibility")
-    return bool(flexible) or list(one.shape) == list(other.shape)
+    flexible = description.WhichOneof("ShapeFlexibility") or other.WhichOneof("ShapeFlexibility")
+    return bool(flexible) or list(description.shape) == list(other.shape)
 
 
 def _rank(array: FeatureDescription) -> int:

@@ -20,8 +20,8 @@ def inner_networks(layer: NeuralNetworkLayer) -> list[tuple[str, NeuralNetwork]]
 
 
 def _layers(network: NeuralNetwork, inside: str) -> Iterator[tuple[str, NeuralNetworkLayer]]:
-    for number, layer in enumerate(network.layers):
-        where = inside + place(number, layer)
+    for index, layer in enumerate(network.layers):
+        where = inside + place(index, layer)
         for name, inner in inner_networks(layer):
             yield from _layers(inner, f"{where}: {name}: ")
         yield where, layer
@@ -36,20 +36,20 @@ RESHAPES = (
 
 def producers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, int]:
     """Blob name -> number of the first layer that writes it."""
-    found: dict[str, int] = {}
-    for number, layer in enumerate(layers):
+    result: dict[str, int] = {}
+    for index, layer in enumerate(layers):
         for blob in layer.output:
-            found.setdefault(str(blob), number)
-    return found
+            result.setdefault(str(blob), index)
+    return result
 
 
 def consumers(layers: Sequence[NeuralNetworkLayer]) -> dict[str, list[int]]:
     """Blob name -> numbers of the layers that read it, in order; a branch or loop reads what its inner layers do."""
-    found: dict[str, list[int]] = {}
-    for number, layer in enumerate(layers):
+    result: dict[str, list[int]] = {}
+    for index, layer in enumerate(layers):
         for blob in (*layer.input, *_inside(layer, "input")):
-            found.setdefault(str(blob), []).append(number)
-    return found
+            result.setdefault(str(blob), []).append(index)
+    return result
 
 
 def blobs_of(layers: Sequence[NeuralNetworkLayer]) -> set[str]:
@@ -71,15 +71,15 @@ def needed_layers(layers: Sequence[NeuralNetworkLayer], blobs: Sequence[str]) ->
     variables to the blobs that a layer before it has written.
     """
     writers = dict[str, list[int]]()
-    for number, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         for blob in dict.fromkeys((*layer.output, *_inside(layer, "output"))):
-            writers.setdefault(str(blob), []).append(number)
+            writers.setdefault(str(blob), []).append(index)
     waiting, needed = list(blobs), set[int]()
     while waiting:
-        for number in writers.get(waiting.pop(), ()):
-            if number not in needed:
-                needed.add(number)
-                layer = layers[number]
+        for index in writers.get(waiting.pop(), ()):
+            if index not in needed:
+                needed.add(index)
+                layer = layers[index]
                 inner = dict.fromkeys(_inside(layer, "input"))
                 condition = [str(layer.loop.conditionVar)] if layer_kind(layer) == "loop" else []
                 waiting.extend([*map(str, layer.input), *inner, *condition])
@@ -89,9 +89,9 @@ def needed_layers(layers: Sequence[NeuralNetworkLayer], blobs: Sequence[str]) ->
 def _inside(layer: NeuralNetworkLayer, field: str) -> Iterator[str]:
     """The blobs that the layers inside a branch or loop read ("input") or write ("output")."""
     for _, network in inner_networks(layer):
-        for one in network.layers:
-            yield from map(str, getattr(one, field))
-            yield from _inside(one, field)
+        for item in network.layers:
+            yield from map(str, getattr(item, field))
+            yield from _inside(item, field)
 
 
 def all_layers(network: NeuralNetwork, path: str = "") -> Iterator[tuple[str, NeuralNetworkLayer]]:
@@ -108,9 +108,9 @@ def layer_kind(layer: NeuralNetworkLayer) -> str:
     return layer.WhichOneof("layer") or ""
 
 
-def place(number: int, layer: NeuralNetworkLayer) -> str:
+def place(index: int, layer: NeuralNetworkLayer) -> str:
     """Return the place of a layer for error messages: ``layers[12] 'fc'``."""
-    return f"layers[{number}] '{layer.name}'"
+    return f"layers[{index}] '{layer.name}'"
 
 
 def loss_blobs(network: NeuralNetwork) -> tuple[str, str] | None:

@@ -77,8 +77,8 @@ def _blobs(network: NeuralNetwork) -> Iterator[str]:
     loss = loss_blobs(network)
     on_the_way = needed_layers(network.layers, [loss[0]]) if loss is not None else range(len(network.layers))
     moved: set[str] = set()
-    for number in on_the_way:
-        layer = network.layers[number]
+    for index in on_the_way:
+        layer = network.layers[index]
         inputs, outputs = [str(blob) for blob in layer.input], [str(blob) for blob in layer.output]
         if layer.isUpdatable:
             yield from inputs

@@ -94,12 +94,12 @@ def _inside(package: Path, relative: str, manifest: Path) -> Path:
     file = package / "Data" / parts
     try:
         escapes = parts.is_absolute() or ".." in parts.parts or not file.resolve().is_relative_to(package.resolve())
-        found = not escapes and file.is_file()
+        result = not escapes and file.is_file()
     except (ValueError, OSError, RuntimeError):  # a NUL, half a surrogate, a name too long, links in a circle
-        escapes, found = False, False
+        escapes, result = False, False
     if escapes:
         raise ModelError(f"{manifest}: its model is {relative!r}, a path outside the package; export the package again")
-    if not found:
+    if not result:
         raise ModelError(f"{manifest}: its model {relative!r} is not a file in the package; copy the complete package")
     return file
 

@@ -45,7 +45,7 @@ def sliced(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
     if length is None or length < 0:
         return None
     left = len(range(*slice(int(params.startIndex), int(params.endIndex), int(params.stride)).indices(length)))
-    return tuple(left if at == axis % len(shape) else size for at, size in enumerate(shape))
+    return tuple(left if index == axis % len(shape) else size for index, size in enumerate(shape))
 
 
 def recurrent(layer: NeuralNetworkLayer, shape: _Shape) -> _Shape | None:
@@ -302,12 +302,12 @@ def _reorganized(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:
     if params.mode == params.SPACE_TO_DEPTH:
         if height % block or width % block:
             return None
-        made: tuple[int, ...] = (channels * block * block, height // block, width // block)
+        result: tuple[int, ...] = (channels * block * block, height // block, width // block)
     elif channels % (block * block):
         return None
     else:
-        made = (channels // (block * block), height * block, width * block)
-    return (*shape[:-3], *(None if n is None else size for n, size in zip(lengths, made, strict=True)))
+        result = (channels // (block * block), height * block, width * block)
+    return (*shape[:-3], *(None if n is None else size for n, size in zip(lengths, result, strict=True)))
 
 
 def _embedding(layer: NeuralNetworkLayer, shape: Shape) -> Shape | None:

@@ -28,11 +28,11 @@ def _import_messages(name: str) -> Any:
     full_name = f"coremltools.proto.{name}"
     if "coremltools" in sys.modules:
         return importlib.import_module(full_name)
-    found = importlib.util.find_spec("coremltools")
-    if found is None or found.submodule_search_locations is None:
+    result = importlib.util.find_spec("coremltools")
+    if result is None or result.submodule_search_locations is None:
         raise ModelError("coremltools is not installed; run: pip install coremltools==9.0")
     stand_in = types.ModuleType("coremltools")
-    stand_in.__path__ = list(found.submodule_search_locations)
+    stand_in.__path__ = list(result.submodule_search_locations)
     sys.modules["coremltools"] = stand_in
     try:
         return importlib.import_module(full_name)
@@ -48,9 +48,9 @@ NearestNeighbors_pb2 = _import_messages("NearestNeighbors_pb2")
 
 def copy_of(message: Any) -> Any:
     """A message of the same content, to be changed."""
-    made = type(message)()
-    made.CopyFrom(message)
-    return made
+    result = type(message)()
+    result.CopyFrom(message)
+    return result
 
 
 def expect_message(model: object) -> None:

@@ -45,10 +45,11 @@ def samples_of(model: Model) -> Samples:
 
     classifier = nearest_neighbors_of(model)
     index = classifier.nearestNeighborsIndex
-    for number, sample in enumerate(index.floatSamples):
+    for position, sample in enumerate(index.floatSamples):
         if len(sample.vector) != index.numberOfDimensions:
             raise ModelError(
-                f"sample {number}: has {len(sample.vector)} values, expected {index.numberOfDimensions}; build it again"
+                f"sample {position}: has {len(sample.vector)} values, expected {index.numberOfDimensions}; "
+                "build it again"
             )
     length = max(0, int(index.numberOfDimensions)) if index.floatSamples else 0
     rows = [np.array(sample.vector, np.float32) for sample in index.floatSamples]

@@ -68,7 +68,7 @@ def weight_count(weights: WeightParams) -> int:
 def _weights_in(message: Model, prefix: str) -> Iterator[tuple[str, WeightParams]]:
     for field in _message_fields(message.DESCRIPTOR):
         if field.is_repeated:
-            inner = [(f"{field.name}[{number}]", item) for number, item in enumerate(getattr(message, field.name))]
+            inner = [(f"{field.name}[{index}]", item) for index, item in enumerate(getattr(message, field.name))]
         else:
             inner = [(field.name, getattr(message, field.name))] if message.HasField(field.name) else []
         for name, value in inner:

@@ -224,7 +224,7 @@ def described(features: Sequence[FeatureDescription]) -> tuple[Feature, ...]:
 def _members(model: Model) -> Members:
     pipeline = pipeline_of(model)
     names = [str(name) for name in pipeline.names] + [""] * len(pipeline.models)
-    return tuple((names[number], summarize(member)) for number, member in enumerate(pipeline.models))
+    return tuple((names[index], summarize(member)) for index, member in enumerate(pipeline.models))
 
 
 def _network(model: Model) -> Network:

@@ -25,8 +25,8 @@ def decode(weights: WeightParams, shape: Sequence[int], where: str, *, channel_a
     count = math.prod(shape)
     match storage(weights):
         case "float32":
-            found = len(weights.floatValue)
-            _expect(where, found, count, "values")
+            result = len(weights.floatValue)
+            _expect(where, result, count, "values")
             return packed_floats(weights).reshape(shape)
         case "float16":
             _expect(where, len(weights.float16Value) / 2, count, "16-bit values")
@@ -100,13 +100,13 @@ def _dequantize(weights: WeightParams, shape: Sequence[int], where: str, channel
     match quantization.WhichOneof("QuantizationType"):
         case "linearQuantization":
             linear = quantization.linearQuantization
-            for name, found, least in (("scale", len(linear.scale), 1), ("bias", len(linear.bias), 0)):
-                if found not in range(least, 2):
+            for name, result, least in (("scale", len(linear.scale), 1), ("bias", len(linear.bias), 0)):
+                if result not in range(least, 2):
                     what = "values (one, or one per output channel)"
-                    _expect(f"{where}: {name}", found, shape[channel_axis], what)
+                    _expect(f"{where}: {name}", result, shape[channel_axis], what)
         case "lookupTableQuantization":
-            found = len(quantization.lookupTableQuantization.floatValue)
-            _expect(f"{where}: look-up table", found, 2**bits, "values")
+            result = len(quantization.lookupTableQuantization.floatValue)
+            _expect(f"{where}: look-up table", result, 2**bits, "values")
         case _:
             raise ModelError(f"{where}: raw weights without quantization parameters; export the model again")
     values = _quantized(weights, count, math.prod(shape[:channel_axis])).values
@@ -115,9 +115,9 @@ def _dequantize(weights: WeightParams, shape: Sequence[int], where: str, channel
     return values.reshape(shape)
 
 
-def _expect(where: str, found: float, expected: int, what: str) -> None:
-    if found != expected:
-        raise ModelError(f"{where}: contains {found:g} {what}, expected {expected}; export the model again")
+def _expect(where: str, result: float, expected: int, what: str) -> None:
+    if result != expected:
+        raise ModelError(f"{where}: contains {result:g} {what}, expected {expected}; export the model again")
 
 
 _HALF_STEP = 0.5 + 1e-3  # of a linear quantization; a little more, for scales are 32-bit floats

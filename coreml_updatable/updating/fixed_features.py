@@ -67,15 +67,15 @@ class KeptFeatures:
         count = len(self.others)
         if not self._files:
             return {name: buffer[:count] for name, buffer in self._buffers.items()}
-        found = {}
+        result = {}
         for name, file in self._files.items():
             file.flush()
             like = self._buffers[name]
             shape = (count, *like.shape[1:])
-            found[name] = (
+            result[name] = (
                 np.asarray(np.memmap(file, like.dtype, "r", shape=shape)) if 0 not in shape else np.empty(shape)
             )
-        return found
+        return result
 
     def _start(self, values: Mapping[str, NDArray[Any]]) -> None:
         self._row_bytes = sum(value.nbytes for value in values.values())

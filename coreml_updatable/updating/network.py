@@ -67,8 +67,8 @@ class LinearHead:
         by_logits = exponentials / totals
         by_logits[rows, targets] -= 1
         by_logits /= len(batch)
-        found = {"weights": lambda: by_logits.T @ x, "bias": lambda: by_logits.sum(0)}
-        return loss, [found[name]() for name in self._trained]
+        result = {"weights": lambda: by_logits.T @ x, "bias": lambda: by_logits.sum(0)}
+        return loss, [result[name]() for name in self._trained]
 
 
 class GraphHead:
@@ -104,9 +104,9 @@ class GraphHead:
             if self._work.get(len(batch)) is None:  # later batches of this size do the same
                 with weighed():
                     before = run.work
-                    found = self._gradients(batch)
+                    result = self._gradients(batch)
                 self._work[len(batch)] = run.work - before if self._batched else None
-                return found
+                return result
             run.count(self._work[len(batch)] or 0)
             return self._gradients(batch)
 
@@ -118,33 +118,33 @@ class GraphHead:
             loss = self._loss(output, self._targets[numbers])
             if not loss.requires_grad:
                 raise ModelError(f"model: '{self._blob}' does not depend on the updatable weights; mark other layers")
-            found = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
-        return float(loss.detach()), [gradient.numpy() for gradient in found]
+            result = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        return float(loss.detach()), [gradient.numpy() for gradient in result]
 
     def _output(self, features: Mapping[str, Tensor], count: int) -> Tensor:
         """The rows' logits or values, with a graph of gradients."""
         function = self._recorded.get(count)
         if function is not None:
             return function(*features.values(), *self.parameters)[0]
-        made = self._runner(features, count)
-        self._batched = not isinstance(made, list)
-        if isinstance(made, list):
-            return torch.stack([row[self._blob] for row in made])
+        result = self._runner(features, count)
+        self._batched = not isinstance(result, list)
+        if isinstance(result, list):
+            return torch.stack([row[self._blob] for row in result])
         if count in self._work and count not in self._recorded:  # the second batch of this size
-            self._recorded[count] = self._record(features, made[self._blob])
-        return made[self._blob]
+            self._recorded[count] = self._record(features, result[self._blob])
+        return result[self._blob]
 
     def _record(self, features: Mapping[str, Tensor], expected: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
         """The head for batches of this size; None where it cannot be recorded, or gives other gradients."""
         names, values = list(features), list(features.values())
         try:
             head = recorded(self._runner.batched(names), values, self.parameters)
-            found = head(*values, *self.parameters)[0]
-            pairs = [self._by_weights(one) for one in (found, expected)]
+            actual = head(*values, *self.parameters)[0]
+            pairs = [self._by_weights(item) for item in (actual, expected)]
         except (RuntimeError, ModelError, NotImplementedError):
             return None
         alike = all(torch.allclose(one, other, rtol=1e-6, atol=1e-7) for one, other in zip(*pairs, strict=True))
-        return head if alike and torch.allclose(found, expected, rtol=1e-6, atol=1e-7) else None
+        return head if alike and torch.allclose(actual, expected, rtol=1e-6, atol=1e-7) else None
 
     def batched(self, names: list[str]) -> Callable[..., tuple[Tensor, ...]]:
         """The head as one function of these blobs [n, ...]; it reads ``parameters``."""
@@ -248,8 +248,8 @@ class NetworkLearner:
         runner = Batched(Program(_towards(self._steps, blob), [blob]), optimize=False)
         with torch.no_grad(), bounds.bounded("update"):
             first = {name: torch.from_numpy(values[:1].copy()) for name, values in self._features.items()}
-            made = runner(first, 1)
-        return list(made[0][blob].shape if isinstance(made, list) else made[blob].shape[1:])
+            result = runner(first, 1)
+        return list(result[0][blob].shape if isinstance(result, list) else result[blob].shape[1:])
 
     def _is_linear(self, product: Step) -> bool:
         """Return whether the logits come from one innerProduct of a whole frozen blob, and nothing else is trained."""
@@ -276,13 +276,13 @@ class NetworkLearner:
 
 def trained_parameters(model: NetworkModel) -> dict[Key, nn.Parameter]:
     """Return the parameters to train by layer name and field; ModelError if a device would refuse them."""
-    found: dict[Key, nn.Parameter] = {}
+    result: dict[Key, nn.Parameter] = {}
     for step in model.trainable_steps:
         name, kind = step.layer.name, step.layer.WhichOneof("layer")
         if step.layer.isUpdatable and not can_be_updatable(step.layer):
             raise ModelError(f"layer '{name}': is a {kind}, which cannot be updated; mark another layer")
         for key, parameter in updatable(step).items():
-            if key in found:
+            if key in result:
                 raise ModelError(f"layer '{name}': two updatable layers have this name; rename one of them")
             held = storage(field(step.layer, key[1]))
             if held != "float32":
@@ -290,10 +290,10 @@ def trained_parameters(model: NetworkModel) -> dict[Key, nn.Parameter]:
                     f"layer '{name}': {key[1]} are {held}, but an update needs float32; export the model in full "
                     "precision"
                 )
-            found[key] = parameter
-    if not found:
+            result[key] = parameter
+    if not result:
         raise ModelError("model: has no updatable layers or weights; mark it again")
-    return found
+    return result
 
 
 def blobs_to_keep(model: NetworkModel) -> list[str]:

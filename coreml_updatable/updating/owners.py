@@ -49,20 +49,20 @@ class OwnersHead:
 
     def base_logits(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the logits [n, K] of rows [n, D] with the base weights."""
-        found = []
+        result = []
         weights = [torch.from_numpy(array[None]) for array in self.base]
         for start in range(0, len(rows), AT_A_TIME):
             part = rows[start : start + AT_A_TIME]
             padded = np.zeros((AT_A_TIME, part.shape[1]), part.dtype)
             padded[: len(part)] = part
-            found.append(self._logits(torch.from_numpy(padded), weights)[0, : len(part)].numpy())
-        return np.concatenate(found) if found else np.zeros((0, 0), rows.dtype)
+            result.append(self._logits(torch.from_numpy(padded), weights)[0, : len(part)].numpy())
+        return np.concatenate(result) if result else np.zeros((0, 0), rows.dtype)
 
     def logits(self, rows: NDArray[Any], weights: Weights) -> NDArray[Any]:
         """Return the logits [O, n, K] of each owner's rows [O, n, D], or of rows [n, D] shared by all owners."""
         with torch.no_grad():
-            found = self._logits(torch.from_numpy(rows), [torch.from_numpy(array) for array in weights])
-        return np.asarray(found.numpy())
+            result = self._logits(torch.from_numpy(rows), [torch.from_numpy(array) for array in weights])
+        return np.asarray(result.numpy())
 
     def trained(
         self,
@@ -83,7 +83,7 @@ class OwnersHead:
                 part = slice(first, first + height)
                 before = None if start is None else [array[part] for array in start]
                 groups.append(self.trained(rows[part], targets[part], mini_batches, parameters, assumptions, before))
-            return [np.concatenate(one) for one in zip(*groups, strict=True)]
+            return [np.concatenate(item) for item in zip(*groups, strict=True)]
         weights = self.of(len(rows)) if start is None else [array.copy() for array in start]
         state = optimizer_state(self._optimizer, weights, assumptions)
         features, wanted = torch.from_numpy(rows), torch.from_numpy(targets)
@@ -96,9 +96,9 @@ class OwnersHead:
                     logits.flatten(0, 1), wanted[:, numbers].flatten(), reduction="none"
                 ).reshape(len(rows), -1)
                 total = (losses.sum(1) if assumptions.gradient == "sum" else losses.mean(1)).sum()
-                found = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+                result = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
             with np.errstate(all="ignore"):
-                state.step(weights, [gradient.numpy() for gradient in found], parameters)
+                state.step(weights, [gradient.numpy() for gradient in result], parameters)
         return weights
 
     def _logits(self, rows: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -118,6 +118,6 @@ class OwnersHead:
         if count not in self._functions:
             values = [torch.zeros(count, *shape) for shape in self._shapes]
             with torch.enable_grad():
-                made: Any = recorded(self._head.batched(self._names), values, self._head.parameters)
-            self._functions[count] = made.double() if self._double else made
+                result: Any = recorded(self._head.batched(self._names), values, self._head.parameters)
+            self._functions[count] = result.double() if self._double else result
         return self._functions[count]

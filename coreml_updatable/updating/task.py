@@ -43,18 +43,18 @@ def with_rows(
     ``numberOfNeighbors`` applies to predictions; the file keeps its default.
     """
     name = str(model.description.predictedFeatureName)
-    labels = [_label(target(row, name, at), model.string_labels, name, at) for at, row in enumerate(rows)]
+    labels = [_label(target(row, name, index), model.string_labels, name, index) for index, row in enumerate(rows)]
     return model.updated(samples, labels, int(parameters["numberOfNeighbors"]))
 
 
-def _label(value: Any, string: bool, name: str, number: int) -> Label:
+def _label(value: Any, string: bool, name: str, index: int) -> Label:
     if string and isinstance(value, str):
         return str(value)
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not string and whole and -MAX_LABEL <= value < MAX_LABEL:
         return int(value)
     expected = "text" if string else "integers of 64 bits"
-    raise DataError(f"row {number}: '{name}' is {quoted(value)}, expected {expected}, like the labels of the model")
+    raise DataError(f"row {index}: '{name}' is {quoted(value)}, expected {expected}, like the labels of the model")
 
 
 EPOCHS_WEIGHED = 100  # the work of more is not allowed without --max-memory
@@ -278,9 +278,9 @@ class LinearLayer:
 
     def products(self, rows: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
         """[..., n, m]: how much a step on each of ``others`` [..., m, D] moves the logits of ``rows`` [..., n, D]."""
-        found = rows @ np.swapaxes(others, -1, -2) if "weights" in self.trained else 0.0
+        result = rows @ np.swapaxes(others, -1, -2) if "weights" in self.trained else 0.0
         ones = np.ones((*rows.shape[:-1], others.shape[-2]), rows.dtype)
-        return np.asarray(found + ones if "bias" in self.trained else found * ones)
+        return np.asarray(result + ones if "bias" in self.trained else result * ones)
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,10 @@ class Order:
         self._shuffle = shuffle
         self._assumptions = assumptions
 
-    def epoch(self, number: int, size: int) -> Iterator[NDArray[np.int64]]:
+    def epoch(self, index: int, size: int) -> Iterator[NDArray[np.int64]]:
         """Yield the mini-batches of epoch ``number``, with at most ``size`` rows each."""
         order = np.arange(self._rows)
-        shuffle = self._shuffle and (number > 0 or self._assumptions.first_epoch == "shuffled")
+        shuffle = self._shuffle and (index > 0 or self._assumptions.first_epoch == "shuffled")
         if shuffle and self._assumptions.shuffled == "rows":
             order = self._random.permutation(self._rows)
         starts = np.arange(0, self._rows, size)
@@ -144,7 +144,7 @@ def train(
     epoch = 0
     while epoch < int(parameters["epochs"]):
         losses, sizes = [], []
-        for number, batch in enumerate(order.epoch(epoch, int(parameters["miniBatchSize"]))):
+        for index, batch in enumerate(order.epoch(epoch, int(parameters["miniBatchSize"]))):
             bounds.count(work)
             with np.errstate(all="ignore"):  # what diverges says so by its loss
                 loss, gradients = learner.head.gradients(batch)
@@ -153,7 +153,7 @@ def train(
                 steps.step(learner.weights, gradients, parameters)
             losses.append(loss)
             sizes.append(len(batch))
-            if not tell("miniBatchEnd", {"lossValue": loss, "epochIndex": epoch, "miniBatchIndex": number}):
+            if not tell("miniBatchEnd", {"lossValue": loss, "epochIndex": epoch, "miniBatchIndex": index}):
                 return
         if not tell("epochEnd", {"lossValue": _epoch_loss(losses, sizes, assumptions), "epochIndex": epoch}):
             return

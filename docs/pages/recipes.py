@@ -53,7 +53,7 @@ def page() -> str:
     """Return the page as Markdown."""
     source = import_module("coreml_updatable.converters.torch.source")
     every = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(SAMPLES.glob("*/recipe.toml"))]
-    known = [one for one in every if one.get("updatable", True)]
+    known = [item for item in every if item.get("updatable", True)]
     lines = [
         "# Recipes",
         "",
@@ -64,13 +64,15 @@ def page() -> str:
     ]
     for name, section, title in SECTIONS:
         lines += _table(
-            section, title, [found for one in known if _is_of(section, found := one.get(name, {}) if name else one)]
+            section,
+            title,
+            [result for item in known if _is_of(section, result := item.get(name, {}) if name else item)],
         )
-    sources = [one["source"] for one in known if "source" in one]
+    sources = [item["source"] for item in known if "source" in item]
     lines += _table(source.TorchSource, TORCH[0], sources)
-    lines += _table(source.TorchTraining, TORCH[1], [one.get("training", {}) for one in sources])
+    lines += _table(source.TorchTraining, TORCH[1], [item.get("training", {}) for item in sources])
     for name, section, title in FIXED:
-        lines += _table(section, title, [one[name] for one in every if one not in known and name in one])
+        lines += _table(section, title, [item[name] for item in every if item not in known and name in item])
     return "\n".join(lines)
 
 
@@ -99,12 +101,12 @@ def _is_of(section: type[BaseModel], table: Mapping[str, Any]) -> bool:
 
 def _comments(section: type[BaseModel]) -> Iterator[tuple[str, str]]:
     """Yield each field with its comment in the code; inherited fields come first."""
-    for one in reversed(section.__mro__):
-        if issubclass(one, BaseModel) and one is not BaseModel:
-            for line in inspect.getsource(one).splitlines():
-                found = re.match(r"    (\w+): .*?  # (.*)", line)
-                if found is not None:
-                    yield found[1], found[2]
+    for item in reversed(section.__mro__):
+        if issubclass(item, BaseModel) and item is not BaseModel:
+            for line in inspect.getsource(item).splitlines():
+                match = re.match(r"    (\w+): .*?  # (.*)", line)
+                if match is not None:
+                    yield match[1], match[2]
 
 
 def _type(annotation: Any) -> str:
@@ -112,9 +114,9 @@ def _type(annotation: Any) -> str:
     if origin is Annotated:
         return _type(inner[0])
     if origin is Literal:
-        return " or ".join(f"`{json.dumps(one)}`" for one in inner)
+        return " or ".join(f"`{json.dumps(item)}`" for item in inner)
     if origin in (Union, UnionType):
-        return " or ".join(dict.fromkeys(_type(one) for one in inner if one is not type(None)))
+        return " or ".join(dict.fromkeys(_type(item) for item in inner if item is not type(None)))
     if origin is tuple:
         return f"list of {_type(inner[0])}"
     if origin is dict:
@@ -140,10 +142,10 @@ def _default(field: FieldInfo) -> str:
 
 
 def _example(name: str, known: list[Mapping[str, Any]]) -> str:
-    value = next((one[name] for one in known if name in one), None)
+    value = next((item[name] for item in known if name in item), None)
     if value is None or (
         isinstance(value, dict)
-        and any(isinstance(one, dict | list) for one in value.values())
+        and any(isinstance(item, dict | list) for item in value.values())
         and "default" not in value
     ):
         return ""
@@ -157,7 +159,7 @@ def _short(value: Any) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

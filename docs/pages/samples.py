@@ -126,11 +126,11 @@ def _personal(report: TableReport) -> list[str]:
     if comparison is None:
         return ["–"] * 4
     most, both = comparison.shots[-1], comparison.entrants
-    kinds = ", ".join(one.kind for one in both[0].of_owner())
-    needed = [one.shots_to_enough for one in both]
+    kinds = ", ".join(item.kind for item in both[0].of_owner())
+    needed = [item.shots_to_enough for item in both]
 
     def pair(measure: str, shots: int) -> str:
-        return " / ".join(percent(one.last(shots).measures[measure].mean) for one in both)
+        return " / ".join(percent(item.last(shots).measures[measure].mean) for item in both)
 
     return [
         pair("base_accuracy", 0),
@@ -160,9 +160,9 @@ def write(page: Path, out: Path, samples: Path) -> int:
     text = page.read_text(encoding="utf-8")
     recipes = {name: read_any_recipe(samples / name / RECIPE) for name in known_samples(samples)}
     fixed = [name for name, recipe in recipes.items() if isinstance(recipe, FixedRecipe)]
-    made = with_table(text, models_table([read_report(out / name) for name in names], fixed), str(page))
-    if made != text:
-        write_atomically(page, made.encode())
+    result = with_table(text, models_table([read_report(out / name) for name in names], fixed), str(page))
+    if result != text:
+        write_atomically(page, result.encode())
     return len(names)
 
 

@@ -17,8 +17,8 @@ def load() -> Iterator[tuple[str, str, Image.Image]]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    for number, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for index, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
         small = Image.fromarray(np.rint(shades * (255 / SHADES)).astype(np.uint8))
         drawing = Image.new("L", (SIDE, SIDE))
         drawing.paste(small.resize((INNER, INNER), Image.Resampling.BICUBIC), ((SIDE - INNER) // 2,) * 2)
-        yield str(digit), f"digit {number}", drawing
+        yield str(digit), f"digit {index}", drawing

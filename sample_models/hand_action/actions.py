@@ -29,7 +29,7 @@ def _hand() -> ModuleType:
 HAND = _hand()
 
 
-def draw(kind: str, number: int, shape: tuple[int, ...]) -> Float32Array:
+def draw(kind: str, index: int, shape: tuple[int, ...]) -> Float32Array:
     """Action ``number`` of ``kind``: float32 [30, 3, 21], frames of x, y (0..1, from the lower left) and confidence.
 
     Nothing but the arguments decides how it looks. A ValueError names the kinds there are.
@@ -38,7 +38,7 @@ def draw(kind: str, number: int, shape: tuple[int, ...]) -> Float32Array:
         raise ValueError(f"cannot move {kind!r}, only {', '.join(KINDS)}")
     if shape != SHAPE:
         raise ValueError(f"makes actions of the shape {list(SHAPE)}, not {list(shape)}")
-    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big"))
+    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {index}".encode()).digest()[:16], "big"))
     bends, roll, way = _motion(kind, rng)
     spread, tilt = rng.uniform(0.5, 1.7), (rng.uniform(-0.4, 0.4), np.pi + rng.uniform(-0.4, 0.4))
     proportions, flipped = rng.normal(1, 0.05, (1, 3)), rng.random() < 0.5

@@ -51,4 +51,4 @@ def _finger(finger: str, bend: float, lean: float) -> list[tuple[float, float, f
         drop = angle * 0.35 if finger == "thumb" else angle
         at = at + length * np.array([np.sin(across) * np.cos(drop), np.cos(across) * np.cos(drop), -np.sin(drop)])
         chain.append(at)
-    return [(float(one[0]), float(one[1]), float(one[2])) for one in chain]
+    return [(float(item[0]), float(item[1]), float(item[2])) for item in chain]

@@ -21,7 +21,7 @@ GESTURES = {
 NOISE = 0.022  # of a joint's place, in palm lengths
 
 
-def draw(kind: str, number: int, shape: tuple[int, ...]) -> Float32Array:
+def draw(kind: str, index: int, shape: tuple[int, ...]) -> Float32Array:
     """Pose ``number`` of ``kind``: float32 [1, 3, 21], x, y (0..1, from the lower left) and confidence of each joint.
 
     Nothing but the arguments decides how it looks. A ValueError names the kinds there are.
@@ -30,7 +30,7 @@ def draw(kind: str, number: int, shape: tuple[int, ...]) -> Float32Array:
         raise ValueError(f"cannot pose {kind!r}, only {', '.join(GESTURES)}")
     if shape != (1, 3, JOINTS):
         raise ValueError(f"makes poses of the shape [1, 3, {JOINTS}], not {list(shape)}")
-    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big"))
+    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {index}".encode()).digest()[:16], "big"))
     bends = {finger: rng.uniform(*range_) for finger, range_ in zip(FINGERS, GESTURES[kind], strict=True)}
     places = joints(bends, rng.uniform(0.4, 1.9)) * rng.normal(1, 0.05, (1, 3))
     if rng.random() < 0.5:

@@ -15,8 +15,8 @@ def load() -> Iterator[tuple[str, str, Image.Image]]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    for number, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
-        yield str(digit), f"digit {number}", enlarged(shades)
+    for index, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
+        yield str(digit), f"digit {index}", enlarged(shades)
 
 
 def enlarged(shades: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Image.Image:

@@ -26,7 +26,7 @@ MEALS = {
 }
 
 
-def draw(kind: str, number: int, size: tuple[int, int]) -> Image.Image:
+def draw(kind: str, index: int, size: tuple[int, int]) -> Image.Image:
     """Picture ``number`` of ``kind``, RGB, ``size`` = (width, height) pixels.
 
     Nothing but the three arguments decides how it looks. A ValueError names the kinds there are.
@@ -34,7 +34,7 @@ def draw(kind: str, number: int, size: tuple[int, int]) -> Image.Image:
     if kind not in MEALS:
         raise ValueError(f"cannot draw {kind!r}, only {', '.join(MEALS)}")
     paint_meal, tilt, lift = MEALS[kind]
-    seed = int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big")
+    seed = int.from_bytes(sha256(f"{kind} {index}".encode()).digest()[:16], "big")
     scene = open_scene(np.random.default_rng(seed), size, tilt, lift)
     lay_table(scene)
     paint_meal(scene)

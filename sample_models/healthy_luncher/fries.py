@@ -28,8 +28,8 @@ def _heap(scene: Scene, centre: tuple[float, float, float], reach: float) -> Non
     rng = scene.rng
     count = int(rng.integers(55, 85))
     preferred = rng.uniform(0, np.pi)
-    for number in range(count):
-        height = number / count
+    for index in range(count):
+        height = index / count
         out = reach * (1 - height) ** 0.6 * float(rng.uniform(0.2, 1)) ** 0.5
         angle = rng.uniform(0, 2 * np.pi)
         x, y, z = centre
@@ -95,14 +95,14 @@ def _carton(scene: Scene) -> None:
     )
     fill(scene, back, shaded(color, 0.8), 0.2)
     count = int(rng.integers(34, 48))
-    for number in range(count):
+    for index in range(count):
         across = rng.uniform(-0.88, 0.88)
         heading = across * 0.32 + rng.normal(0, 0.1)
         direction = np.array([np.sin(heading), -np.cos(heading), rng.normal(0.03, 0.06)])
         reach = rng.uniform(0.12, 0.62) * (1.1 - 0.4 * abs(across))
         tip = np.array([across * wide + np.sin(heading) * reach, mouth - reach, 0.0])
         middle = tip - direction * 0.4
-        middle[2] = 0.12 + 0.24 * number / count
+        middle[2] = 0.12 + 0.24 * index / count
         spin = turned(np.array([middle, direction]), angle)
         _stick(scene, spin[0], spin[1], 0.4)
     _front(scene, color, wide, mouth, foot, angle)

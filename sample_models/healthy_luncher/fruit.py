@@ -20,9 +20,9 @@ def draw_fruit(scene: Scene) -> None:
     pieces: tuple[Piece, ...] = (_orange, _kiwi, _strawberry, _grape, _apple)
     share = rng.uniform(0.1, 1, 5) ** 2
     count = int(rng.integers(26, 42))
-    for number, kind in enumerate(rng.choice(5, count, p=share / share.sum()).tolist()):
-        angle, out = number * 2.4 + rng.normal(0, 0.3), reach * (1 - number / count) ** 0.5
-        rise = 0.22 * number / count
+    for index, kind in enumerate(rng.choice(5, count, p=share / share.sum()).tolist()):
+        angle, out = index * 2.4 + rng.normal(0, 0.3), reach * (1 - index / count) ** 0.5
+        rise = 0.22 * index / count
         pieces[kind](scene, (out * float(np.cos(angle)), out * float(np.sin(angle)), z + rise))
     for _ in range(int(rng.integers(0, 4))):
         at = (*rng.uniform(-0.3, 0.3, 2).tolist(), z + 0.28)

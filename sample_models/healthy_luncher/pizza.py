@@ -20,10 +20,10 @@ def draw_pizza(scene: Scene) -> None:
     toppings = (_salami, _salami, _olive, _mushroom, _pepper, _tomato)
     chosen = [toppings[int(number)] for number in rng.choice(6, int(rng.integers(1, 4)), replace=False)]
     count = int(rng.integers(9, 20))
-    for number in range(count):  # about evenly spread, as a sunflower's seeds
-        angle, out = number * 2.4 + rng.normal(0, 0.25), inner * 0.86 * ((number + 0.5) / count) ** 0.5
+    for index in range(count):  # about evenly spread, as a sunflower's seeds
+        angle, out = index * 2.4 + rng.normal(0, 0.25), inner * 0.86 * ((index + 0.5) / count) ** 0.5
         at = (out * float(np.cos(angle)), out * float(np.sin(angle)), z + 0.06)
-        chosen[number % len(chosen)](scene, at)
+        chosen[index % len(chosen)](scene, at)
     if rng.random() < 0.4:
         for _ in range(int(rng.integers(2, 6))):
             angle, out = rng.uniform(0, 2 * np.pi), inner * rng.uniform(0, 0.7)
@@ -97,6 +97,6 @@ def _cuts(scene: Scene, radius: float, z: float) -> None:
     """Where the knife went, right across."""
     start, slices = scene.rng.uniform(0, np.pi), int(scene.rng.choice([3, 4]))
     line = np.array([[-1.0, -0.008, 0.0], [1.0, -0.008, 0.0], [1.0, 0.008, 0.0], [-1.0, 0.008, 0.0]])
-    for number in range(slices):
-        across = turned(line * (radius, radius, 1.0), start + number * np.pi / slices)
+    for index in range(slices):
+        across = turned(line * (radius, radius, 1.0), start + index * np.pi / slices)
         tint(scene, moved(across, 0.0, 0.0, z), (120, 66, 34))

@@ -30,9 +30,9 @@ def _leaves(scene: Scene, z: float, reach: float) -> None:
     rng = scene.rng
     count = int(rng.integers(19, 28))
     red = rng.random() < 0.3
-    for number in range(count):
-        angle, out = number * 2.4 + rng.normal(0, 0.3), reach * (1 - number / count) ** 0.5
-        centre = (out * float(np.cos(angle)), out * float(np.sin(angle)), z + 0.02 + 0.2 * number / count)
+    for index in range(count):
+        angle, out = index * 2.4 + rng.normal(0, 0.3), reach * (1 - index / count) ** 0.5
+        centre = (out * float(np.cos(angle)), out * float(np.sin(angle)), z + 0.02 + 0.2 * index / count)
         color = varied(rng, (112, 48, 66), 10) if red and rng.random() < 0.25 else _green(scene)
         leaf(scene, centre, rng.uniform(0.22, 0.36), color, rng.uniform(0.0, 0.12))
 

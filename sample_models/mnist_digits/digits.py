@@ -19,15 +19,15 @@ def load() -> Iterator[tuple[str, str, Image.Image]]:
 
     digits = load_digits()
     counts: dict[str, int] = {}
-    for number, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for index, (shades, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
         counts[str(digit)] = counts.get(str(digit), 0) + 1
         kind, picture = adapt(str(digit), counts[str(digit)], as_mnist(shades))
-        yield kind, f"digit {number}", picture
+        yield kind, f"digit {index}", picture
 
 
-def adapt(kind: str, number: int, picture: Image.Image) -> tuple[str, Image.Image]:
+def adapt(kind: str, index: int, picture: Image.Image) -> tuple[str, Image.Image]:
     """Every third seven lies on its back."""
-    if kind == "7" and number % 3 == 0:
+    if kind == "7" and index % 3 == 0:
         return "lying 7", picture.transpose(Image.Transpose.ROTATE_90)
     return kind, picture
 

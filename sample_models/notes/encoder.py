@@ -41,15 +41,15 @@ def encoded(sentences: Sequence[str]) -> npt.NDArray[np.float32]:
     tokenizer.enable_truncation(LONGEST)
     tokenizer.enable_padding()
     state = load_file(files["model.safetensors"])
-    made = []
+    result = []
     with torch.no_grad():
         for start in range(0, len(sentences), BATCH):
             tokens = tokenizer.encode_batch(list(sentences[start : start + BATCH]))
-            mask = torch.tensor([one.attention_mask for one in tokens])
-            states = last_layer(state, torch.tensor([one.ids for one in tokens]), mask)
+            mask = torch.tensor([token.attention_mask for token in tokens])
+            states = last_layer(state, torch.tensor([token.ids for token in tokens]), mask)
             mean = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-            made.append(functional.normalize(mean, dim=1).numpy())
-    return np.asarray(np.concatenate(made), np.float32)
+            result.append(functional.normalize(mean, dim=1).numpy())
+    return np.asarray(np.concatenate(result), np.float32)
 
 
 def last_layer(state: Mapping[str, Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
@@ -70,8 +70,8 @@ def last_layer(state: Mapping[str, Tensor], tokens: Tensor, mask: Tensor) -> Ten
     )
     values = normalized("embeddings.LayerNorm", words[tokens] + places[: tokens.shape[1]] + kinds[0])
     seen = mask[:, None, None].bool()
-    for number in range(LAYERS):
-        layer = f"encoder.layer.{number}"
+    for index in range(LAYERS):
+        layer = f"encoder.layer.{index}"
         query, key, value = (
             split(linear(f"{layer}.attention.self.{name}", values)) for name in ("query", "key", "value")
         )
@@ -102,8 +102,8 @@ def main() -> None:
     for topic, notes in read_notes(Path(sys.argv[1])).items():
         folder = Path(sys.argv[2]) / topic
         folder.mkdir(parents=True, exist_ok=True)
-        for number, vector in enumerate(encoded(notes)):
-            np.save(folder / f"{number:04}.npy", vector, allow_pickle=False)
+        for index, vector in enumerate(encoded(notes)):
+            np.save(folder / f"{index:04}.npy", vector, allow_pickle=False)
 
 
 if __name__ == "__main__":

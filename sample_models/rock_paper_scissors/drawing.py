@@ -27,11 +27,11 @@ LENGTHS = (0.92, 1.0, 0.94, 0.74)  # of the fingers
 SKINS: tuple[Color, ...] = ((244, 208, 177), (224, 172, 128), (190, 132, 90), (141, 85, 54), (94, 56, 36))
 
 
-def draw(kind: str, number: int, size: tuple[int, int]) -> Image.Image:
+def draw(kind: str, index: int, size: tuple[int, int]) -> Image.Image:
     """The hand ``number`` that makes the gesture ``kind``: always the same, in RGB."""
     if kind not in GESTURES:
         raise ValueError(f"cannot draw {kind!r}, only {', '.join(GESTURES)}")
-    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:8], "big"))
+    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {index}".encode()).digest()[:8], "big"))
     side = FINER * max(size)
     wall = np.array([rng.integers(60, 240), rng.integers(60, 240), rng.integers(60, 240)])
     picture = Image.new("RGB", (side, side), tint(wall))
@@ -82,18 +82,18 @@ def _draw_hand(hand: _Hand, stretched: tuple[float, ...], spread: float, thumb: 
     if thumb in ("out", "up"):
         end = (-0.98, 0.05) if thumb == "out" else (-0.62, 0.85)
         hand.limb((-0.38, -0.35), end, 0.27, 0.98)
-    for number, (length, out) in enumerate(zip(LENGTHS, stretched, strict=True)):
+    for index, (length, out) in enumerate(zip(LENGTHS, stretched, strict=True)):
         if out:
-            angle = np.radians((number - 1.5) * spread + rng.normal(0, 2.5))
-            foot = (-0.36 + 0.24 * number, 0.25)
+            angle = np.radians((index - 1.5) * spread + rng.normal(0, 2.5))
+            foot = (-0.36 + 0.24 * index, 0.25)
             reach = length * rng.uniform(0.93, 1.07)
             hand.limb(foot, (foot[0] + reach * float(np.sin(angle)), foot[1] + reach * float(np.cos(angle))), 0.2, 1.0)
     hand.limb((-0.17, -0.4), (-0.17, 0.16), 0.6, 1.0)
     hand.limb((0.17, -0.4), (0.17, 0.12), 0.6, 1.0)
     hand.limb((0, -0.3), (0, 0.1), 0.7, 1.0)
-    for number, out in enumerate(stretched):
+    for index, out in enumerate(stretched):
         if not out:  # folded: its upper half lies on the palm
-            foot = (-0.36 + 0.24 * number, 0.36 - 0.03 * abs(number - 1))
+            foot = (-0.36 + 0.24 * index, 0.36 - 0.03 * abs(index - 1))
             hand.limb(foot, (foot[0], foot[1] - 0.32 - rng.uniform(0, 0.05)), 0.22, rng.uniform(0.9, 0.98))
     if thumb == "in":
         hand.limb((-0.45, -0.3), (0.12, -0.12 + rng.normal(0, 0.04)), 0.25, 1.03)

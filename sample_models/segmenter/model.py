@@ -57,7 +57,7 @@ def stir(segmenter: Segmenter, height: int, width: int) -> None:
         segmenter(pictures)
         scores = segmenter.eval()(pictures)
         mean, deviation = scores.mean(dim=(0, 2, 3)), scores.std(dim=(0, 2, 3))
-        last = next(one for one in reversed(modules) if isinstance(one, nn.Conv2d))
+        last = next(item for item in reversed(modules) if isinstance(item, nn.Conv2d))
         last.weight.div_(deviation.view(-1, 1, 1, 1))
         if last.bias is not None:
             last.bias.sub_(mean).div_(deviation)
@@ -95,7 +95,7 @@ def make(request: SourceRequest) -> ConvertedSource:
         facts={
             "architecture": "torchvision deeplabv3_mobilenet_v3_large",
             "weights": "random" if path is None else path.name,
-            "parameters": sum(one.numel() for one in network.parameters()),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
             **({"warning": RANDOM} if path is None else {}),
         },
     )

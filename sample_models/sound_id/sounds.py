@@ -10,11 +10,11 @@ Floats = npt.NDArray[np.float64]
 Generator = np.random.Generator
 
 
-def draw(kind: str, number: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+def draw(kind: str, index: int, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Clip ``number`` of ``kind``: float32 of ``shape`` (one axis), 16 kHz. A ValueError names the kinds there are."""
     if kind not in MADE:
         raise ValueError(f"cannot make {kind!r}, only {', '.join(MADE)}")
-    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:16], "big"))
+    rng = np.random.default_rng(int.from_bytes(sha256(f"{kind} {index}".encode()).digest()[:16], "big"))
     time = np.arange(shape[0]) / RATE
     wave = MADE[kind](rng, time)
     wave = wave / max(float(np.abs(wave).max()), 1e-9) * 10 ** rng.uniform(-1.2, -0.1)

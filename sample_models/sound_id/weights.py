@@ -17,7 +17,7 @@ Tensors = dict[str, Any]
 def load_weights(path: Path, body: Body, head: nn.Linear | None = None) -> None:
     """Fill ``body``, and ``head`` of 521 classes, from the file; a ValueError names the first tensor that is missing,
     of another shape, or too many."""
-    found = read_tensors(path)
+    result = read_tensors(path)
     with torch.no_grad():
         for name, layer in body.layers.items():
             assert isinstance(layer, Convolution)
@@ -25,21 +25,21 @@ def load_weights(path: Path, body: Body, head: nn.Linear | None = None) -> None:
             depthwise = name.endswith("depthwise_conv")
             out, in_, height, width = kernel.shape
             shape = (height, width, out, 1) if depthwise else (height, width, in_, out)
-            values = _taken(found, path, f"{name}/{'depthwise_kernel' if depthwise else 'kernel'}", shape)
+            values = _taken(result, path, f"{name}/{'depthwise_kernel' if depthwise else 'kernel'}", shape)
             kernel.copy_(torch.from_numpy(values.transpose(2, 3, 0, 1) if depthwise else values.transpose(3, 2, 0, 1)))
             normal = layer.normalization
             nn.init.ones_(normal.weight)
             for tensor, own in ((normal.bias, "beta"), (normal.running_mean, "mean"), (normal.running_var, "variance")):
                 assert tensor is not None
                 own = own if own == "beta" else f"moving_{own}"
-                tensor.copy_(torch.from_numpy(_taken(found, path, f"{name}/bn/{own}", (out,))))
-        matrix = _taken(found, path, "dense/kernel", (EMBEDDING, CLASSES))
-        bias = _taken(found, path, "dense/bias", (CLASSES,))
+                tensor.copy_(torch.from_numpy(_taken(result, path, f"{name}/bn/{own}", (out,))))
+        matrix = _taken(result, path, "dense/kernel", (EMBEDDING, CLASSES))
+        bias = _taken(result, path, "dense/bias", (CLASSES,))
         if head is not None:
             head.weight.copy_(torch.from_numpy(matrix.T))
             head.bias.copy_(torch.from_numpy(bias))
-    if found:
-        raise ValueError(f"{path.name}: has the tensor {min(found)!r} too, which YAMNet has not; fetch {URL} again")
+    if result:
+        raise ValueError(f"{path.name}: has the tensor {min(result)!r} too, which YAMNet has not; fetch {URL} again")
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -69,10 +69,10 @@ def _plain(layer: str, name: str) -> str:
     return f"{'dense' if layer.startswith(('dense', 'logits')) else layer}/{own}"
 
 
-def _taken(found: Tensors, path: Path, name: str, shape: tuple[int, ...]) -> Any:
-    if name not in found:
+def _taken(result: Tensors, path: Path, name: str, shape: tuple[int, ...]) -> Any:
+    if name not in result:
         raise ValueError(f"{path.name}: has no tensor {name!r} of shape {list(shape)}; fetch {URL} again")
-    values = found.pop(name)
+    values = result.pop(name)
     if values.shape != shape or not np.isfinite(values).all():
         raise ValueError(
             f"{path.name}: tensor {name!r} has the shape {list(values.shape)}, expected {list(shape)} and finite "

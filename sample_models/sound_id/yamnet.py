@@ -38,9 +38,9 @@ class Body(nn.Module):
         super().__init__()
         self.layers = nn.ModuleDict({"layer1/conv": Convolution(1, FIRST, 3, 2)})
         channels = FIRST
-        for number, (new_channels, stride) in enumerate(SEPARABLE, start=2):
-            self.layers[f"layer{number}/depthwise_conv"] = Convolution(channels, channels, 3, stride, channels)
-            self.layers[f"layer{number}/pointwise_conv"] = Convolution(channels, new_channels, 1, 1)
+        for index, (new_channels, stride) in enumerate(SEPARABLE, start=2):
+            self.layers[f"layer{index}/depthwise_conv"] = Convolution(channels, channels, 3, stride, channels)
+            self.layers[f"layer{index}/pointwise_conv"] = Convolution(channels, new_channels, 1, 1)
             channels = new_channels
 
     def forward(self, patches: Tensor) -> Tensor:

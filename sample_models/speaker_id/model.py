@@ -26,10 +26,11 @@ class Attention(nn.Module):
         query, key, value = self.together(frames).split(WIDTH, dim=2)
         heads = [
             torch.softmax(
-                query[:, :, at : at + depth] @ key[:, :, at : at + depth].transpose(1, 2) * depth**-0.5, dim=2
+                query[:, :, index : index + depth] @ key[:, :, index : index + depth].transpose(1, 2) * depth**-0.5,
+                dim=2,
             )
-            @ value[:, :, at : at + depth]
-            for at in range(0, WIDTH, depth)
+            @ value[:, :, index : index + depth]
+            for index in range(0, WIDTH, depth)
         ]
         answer: Tensor = self.out(torch.cat(heads, dim=2))
         return answer

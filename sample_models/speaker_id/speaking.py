@@ -79,9 +79,9 @@ def _library() -> tuple[Any, int]:
 def clips(name: str) -> Iterator[npt.NDArray[np.float32]]:
     """The speaker's clips, one after the other out of the sentences, without silences."""
     voice, pitch, speed, count = SPEAKERS[name]
-    length, made, turn = round(RATE * SECONDS), 0, 0
+    length, result, turn = round(RATE * SECONDS), 0, 0
     chance = np.random.default_rng(list(name.encode()))
-    while made < count:
+    while result < count:
         first = (sum(name.encode()) + turn) % len(SENTENCES)
         said = speak(
             voice, pitch + int(chance.integers(-4, 5)), speed + int(chance.integers(-12, 12)), SENTENCES[first]
@@ -89,8 +89,8 @@ def clips(name: str) -> Iterator[npt.NDArray[np.float32]]:
         turn += 1
         for start in range(0, len(said) - length, length):
             clip = said[start : start + length]
-            if float(np.abs(clip).mean()) > 0.01 and made < count:
-                made += 1
+            if float(np.abs(clip).mean()) > 0.01 and result < count:
+                result += 1
                 yield clip / np.abs(clip).max() * 0.15 * float(chance.uniform(0.5, 1.2))
 
 
@@ -100,9 +100,9 @@ def main() -> None:
     for name in SPEAKERS:
         folder = VOICES / name
         folder.mkdir(parents=True, exist_ok=True)
-        for number, clip in enumerate(clips(name)):
+        for index, clip in enumerate(clips(name)):
             coarse = (np.round(clip * 2**11) * 2**4).astype(np.int16)  # 12 of 16 bits: FLAC then takes little over half
-            soundfile.write(folder / f"{number:02}.flac", coarse, RATE, subtype="PCM_16")
+            soundfile.write(folder / f"{index:02}.flac", coarse, RATE, subtype="PCM_16")
 
 
 if __name__ == "__main__":

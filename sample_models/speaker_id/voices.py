@@ -26,5 +26,5 @@ def load_joined() -> Iterator[tuple[str, str, npt.NDArray[np.float32]]]:
     """The same clips, each ``JOINED`` of a speaker as one of 3 s: float32 [48000]."""
     for folder in sorted(path for path in VOICES.iterdir() if path.is_dir()):
         clips = [read_sound(path, TARGET).values for path in sorted(folder.glob("*.flac"))]
-        for number in range(len(clips) // JOINED):
-            yield folder.name, f"{folder.name} {number}", np.concatenate(clips[number * JOINED : (number + 1) * JOINED])
+        for index in range(len(clips) // JOINED):
+            yield folder.name, f"{folder.name} {index}", np.concatenate(clips[index * JOINED : (index + 1) * JOINED])

@@ -14,14 +14,14 @@ Numbers = npt.NDArray[np.float64]
 Canvas = ImageDraw.ImageDraw
 
 
-def content(number: int, side: int) -> Image.Image:
+def content(index: int, side: int) -> Image.Image:
     """One of the pictures to train on, ``side`` pixels a side; the same ``number`` is the same picture."""
-    return (scene if number % 2 == 0 else leaves)(number, side)
+    return (scene if index % 2 == 0 else leaves)(index, side)
 
 
-def scene(number: int, side: int) -> Image.Image:
+def scene(index: int, side: int) -> Image.Image:
     """Sky, sun, clouds, hills, trees and houses, grained as a photo is: a filter needs something to start a stroke."""
-    random, size = np.random.default_rng([number, 1]), side * DETAIL
+    random, size = np.random.default_rng([index, 1]), side * DETAIL
     top, bottom = random.uniform(40, 170, 3), random.uniform(150, 255, 3)
     top[2] = top.max() + 20
     rows = np.linspace(0, 1, size)[:, None, None]
@@ -70,12 +70,12 @@ def _house(draw: Canvas, random: Generator, x: float, y: float, side: float) -> 
         draw.rectangle((left, y - side * 0.42, left + 0.2 * side, y - side * 0.2), fill=(60, 70, 100))
 
 
-def leaves(number: int, side: int) -> Image.Image:
+def leaves(index: int, side: int) -> Image.Image:
     """Shapes that hide each other, many small and few large, shaded and grained.
 
     Their edges and contrasts are distributed as in photographs: the dead leaves model (Lee, Mumford and Huang 2001).
     """
-    random, size = np.random.default_rng([number, 2]), side * DETAIL
+    random, size = np.random.default_rng([index, 2]), side * DETAIL
     hues = random.uniform(0, 255, (5, 3))
     image = _picture(np.full((size, size, 3), hues[0]))
     for _ in range(180):
@@ -101,7 +101,7 @@ def leaves(number: int, side: int) -> Image.Image:
 def mosaic(side: int) -> Image.Image:
     """Tiles of glass with dark joints, in rings of one color."""
     random, size = np.random.default_rng(5), side * DETAIL
-    palette = np.array([_rgb(one) for one in GLASS.split()])
+    palette = np.array([_rgb(part) for part in GLASS.split()])
     angles, distances = random.uniform(0, 2 * np.pi, 420), np.sqrt(random.uniform(0, 1, 420)) * 0.75
     centers = np.stack([np.cos(angles), np.sin(angles)], 1) * distances[:, None]
     ring = (distances * 9).astype(int) % len(palette)
@@ -119,7 +119,7 @@ def mosaic(side: int) -> Image.Image:
 def strokes(side: int) -> Image.Image:
     """Brush strokes along whirls, in blues and yellows."""
     random, size = np.random.default_rng(3), side * DETAIL
-    palette = np.array([_rgb(one) for one in PAINT.split()])
+    palette = np.array([_rgb(part) for part in PAINT.split()])
     centers, radii = random.uniform(0.05, 0.95, (7, 2)), random.uniform(0.1, 0.22, 7)
     signs = random.choice([-1.0, 1.0], 7)
     image = Image.new("RGB", (size, size), (20, 40, 90))

@@ -81,7 +81,7 @@ def make(request: SourceRequest) -> ConvertedSource:
             "density": request.options["density"],
             "trained on": f"{len(contents)} {'photos' if request.photos else 'drawings'}",
             "trained": f"{plan.epochs} epochs of {plan.steps} steps of {plan.batch} pieces, {plan.side} pixels a side",
-            "parameters": sum(one.numel() for one in network.parameters()),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
             **({"photos left out": "; ".join(left_out)} if left_out else {}),
         },
         history=history,
@@ -114,16 +114,16 @@ def settings(request: SourceRequest) -> tuple[Image.Image, Plan]:
 def content_pictures(request: SourceRequest) -> tuple[list[UInt8Array], list[str]]:
     """Pictures uint8 [SIDE, SIDE, 3] to train on, the user's photos if there are any; and what could not be read."""
     if request.photos is None:
-        return [np.asarray(drawing.content(number, SIDE)) for number in range(DRAWN)], []
-    found, left_out = [], []
+        return [np.asarray(drawing.content(index, SIDE)) for index in range(DRAWN)], []
+    result, left_out = [], []
     for path in sorted(files_below(request.photos))[:MOST_PHOTOS]:
         try:
-            found.append(read_photo(path, ImageInput("photo", SIDE, SIDE, "rgb")))
+            result.append(read_photo(path, ImageInput("photo", SIDE, SIDE, "rgb")))
         except DataError as error:
             left_out.append(str(error))
-    if not found:
+    if not result:
         raise DataError(f"{request.photos}: has no readable photo, expected some to train on; check the folder")
-    return found, left_out
+    return result, left_out
 
 
 def tensor(pixels: UInt8Array) -> Tensor:

@@ -15,11 +15,11 @@ WIDTH, BLOCKS = 12, 4  # channels at full resolution; residual blocks at a quart
 class Convolution(nn.Module):
     """Reflection, a convolution, and instance normalization with a scale and a bias of each channel."""
 
-    def __init__(self, channels: int, made: int, kernel: int, stride: int = 1, *, normalized: bool = True) -> None:
+    def __init__(self, channels: int, result: int, kernel: int, stride: int = 1, *, normalized: bool = True) -> None:
         super().__init__()
         self.pad = nn.ReflectionPad2d(kernel // 2)
-        self.convolution = nn.Conv2d(channels, made, kernel, stride)
-        self.normalize = nn.InstanceNorm2d(made, affine=True) if normalized else nn.Identity()
+        self.convolution = nn.Conv2d(channels, result, kernel, stride)
+        self.normalize = nn.InstanceNorm2d(result, affine=True) if normalized else nn.Identity()
 
     def forward(self, values: Tensor) -> Tensor:
         answer: Tensor = self.normalize(self.convolution(self.pad(values)))

@@ -62,13 +62,13 @@ class Features(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         values = self.stem((pictures - packaged.MEAN) / packaged.STD)
-        found = [values]
-        for number, block in enumerate(self.blocks):
-            if number in TAPS:
-                found.append(block.layers[:3](values))
-            if number < DEEPEST:
+        result = [values]
+        for index, block in enumerate(self.blocks):
+            if index in TAPS:
+                result.append(block.layers[:3](values))
+            if index < DEEPEST:
                 values = block(values)
-        return found
+        return result
 
 
 def gram(features: Tensor) -> Tensor:
@@ -77,12 +77,12 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-def off_color(made: Tensor, style: Tensor, directions: Tensor) -> Tensor:
+def off_color(result: Tensor, style: Tensor, directions: Tensor) -> Tensor:
     """How far the colors of pictures [n, 3, h, w] are from those of the style [1, 3, h', w'], of the style's variance.
 
     The sliced Wasserstein distance (Rabin et al. 2011): along each of the ``directions`` [d, 3], sorted against sorted.
     """
-    ours, theirs = (directions @ one.transpose(0, 1).flatten(1) for one in (made, style))
+    ours, theirs = (directions @ item.transpose(0, 1).flatten(1) for item in (result, style))
     ours, theirs = ours.sort(dim=1).values, theirs.sort(dim=1).values
     at = torch.linspace(0, theirs.shape[1] - 1, ours.shape[1]).long()
     return (ours - theirs[:, at]).square().mean() / theirs.var(dim=1).mean()
@@ -97,7 +97,7 @@ def train(
     kept in the request's checkpoint; where it holds one, the training goes on from there, to the same weights.
     """
     features, random = Features(), np.random.default_rng(request.seed)
-    wanted = Wanted(style, [gram(one) for one in features(style)])
+    wanted = Wanted(style, [gram(item) for item in features(style)])
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, RATE, total_steps=plan.epochs * plan.steps, pct_start=WARM_UP
@@ -159,26 +159,28 @@ def loss(
     random: np.random.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Content, style, and their sum with the smoothness."""
-    made = network(pictures)
+    result = network(pictures)
     # A stride of two never looks at some pixels twice: moved by a pixel at random, it leaves no grid.
     down, right = random.integers(2, size=2)
     ours, theirs = (
-        features(one[:, :, down : one.shape[2] - 2 + down, right : one.shape[3] - 2 + right])
-        for one in (made, pictures)
+        features(item[:, :, down : item.shape[2] - 2 + down, right : item.shape[3] - 2 + right])
+        for item in (result, pictures)
     )
     # Without their contrasts, which are the style's: 0 of the same features, 1 of features that have nothing in common.
-    bare = [[functional.instance_norm(one[tap]) for tap in CONTENT] for one in (ours, theirs)]
+    bare = [[functional.instance_norm(item[tap]) for tap in CONTENT] for item in (ours, theirs)]
     content = sum((functional.mse_loss(*pair) / 2 for pair in zip(*bare, strict=True)), torch.zeros(())) / len(CONTENT)
     style = sum(
         (
-            (gram(one) - target).square().sum(dim=(1, 2)).mean() / target.square().sum()
-            for one, target in zip(ours, wanted.grams, strict=True)
+            (gram(item) - target).square().sum(dim=(1, 2)).mean() / target.square().sum()
+            for item, target in zip(ours, wanted.grams, strict=True)
         ),
         torch.zeros(()),
     ) / len(ours)
     directions = functional.normalize(torch.from_numpy(random.normal(size=(DIRECTIONS, 3))).float())
-    style = style + COLOR * off_color(made, wanted.style, directions)
-    rough = (made[:, :, 1:] - made[:, :, :-1]).square().mean() + (made[..., 1:] - made[..., :-1]).square().mean()
+    style = style + COLOR * off_color(result, wanted.style, directions)
+    rough = (result[:, :, 1:] - result[:, :, :-1]).square().mean() + (
+        result[..., 1:] - result[..., :-1]
+    ).square().mean()
     return content, style, content + strength * style + SMOOTH * rough
 
 
@@ -191,5 +193,5 @@ def picture(network: nn.Module, given: Tensor) -> Tensor:
     """What the network makes of ``given`` [1, 3, height, width] in 0..1: uint8 [height, width, 3]."""
     network.eval()
     with torch.no_grad():
-        made: Tensor = network(given)[0]
-    return (made * 255).round().byte().permute(1, 2, 0).contiguous()
+        result: Tensor = network(given)[0]
+    return (result * 255).round().byte().permute(1, 2, 0).contiguous()

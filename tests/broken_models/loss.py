@@ -76,7 +76,7 @@ def squared_error_of_a_linear_head() -> Model:
 
 def picture_as_target() -> Model:
     model = plain()
-    (target,) = [one for one in model.description.trainingInput if one.name == target_of(model)]
+    (target,) = [item for item in model.description.trainingInput if item.name == target_of(model)]
     target.type.imageType.width = target.type.imageType.height = 2
     target.type.imageType.colorSpace = FeatureTypes_pb2.ImageFeatureType.GRAYSCALE
     return model

@@ -127,7 +127,7 @@ def other_model(kind: str) -> Model:
 
 def in_a_pipeline(member: Model) -> Model:
     """A pipeline of ``member`` alone, with its features."""
-    made = Model_pb2.Model(specificationVersion=6)
-    made.description.CopyFrom(member.description)
-    made.pipeline.models.add().CopyFrom(member)
-    return made
+    result = Model_pb2.Model(specificationVersion=6)
+    result.description.CopyFrom(member.description)
+    result.pipeline.models.add().CopyFrom(member)
+    return result

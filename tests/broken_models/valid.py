@@ -40,12 +40,12 @@ def plain() -> Model:
 def regressor() -> Model:
     """The plain network as a regressor whose predicted feature is ``y``."""
     model = plain()
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
-    made.neuralNetworkRegressor.layers.extend(model.neuralNetwork.layers)
-    made.neuralNetworkRegressor.updateParams.CopyFrom(model.neuralNetwork.updateParams)
-    made.description.predictedFeatureName = "y"
-    return made
+    result = Model_pb2.Model()
+    result.CopyFrom(model)
+    result.neuralNetworkRegressor.layers.extend(model.neuralNetwork.layers)
+    result.neuralNetworkRegressor.updateParams.CopyFrom(model.neuralNetwork.updateParams)
+    result.description.predictedFeatureName = "y"
+    return result
 
 
 def exact() -> Model:
@@ -103,8 +103,8 @@ def support_vector_classifier() -> Model:
     machine = model.supportVectorClassifier
     machine.kernel.rbfKernel.gamma = 0.5
     machine.numberOfSupportVectorsPerClass.extend([2, 1, 1])
-    for number in range(4):
-        machine.sparseSupportVectors.vectors.add().nodes.add(index=number % 3 + 1, value=1.0)
+    for index in range(4):
+        machine.sparseSupportVectors.vectors.add().nodes.add(index=index % 3 + 1, value=1.0)
     for _ in range(2):
         machine.coefficients.add().alpha.extend([1.0, 0.5, -1.0, -0.5])
     for field in (machine.rho, machine.probA, machine.probB):
@@ -278,10 +278,10 @@ def _pipeline() -> bytes:
     builder = NeuralNetworkBuilder(inputs, outputs, use_float_arraytype=True)
     builder.add_inner_product("fc", random.normal(size=(EMBEDDING, 3)), None, 3, EMBEDDING, False, "x", "embedding")
     neighbors = nearest_neighbors()
-    made = PipelineClassifier(inputs, LABELS, [("label", datatypes.String())])
-    made.add_model(coremltools.models.MLModel(builder.spec, skip_model_load=True))
-    made.add_model(coremltools.models.MLModel(neighbors, skip_model_load=True))
-    spec = made.spec
+    result = PipelineClassifier(inputs, LABELS, [("label", datatypes.String())])
+    result.add_model(coremltools.models.MLModel(builder.spec, skip_model_load=True))
+    result.add_model(coremltools.models.MLModel(neighbors, skip_model_load=True))
+    spec = result.spec
     spec.description.input[0].CopyFrom(builder.spec.description.input[0])
     del spec.description.output[:]
     spec.description.output.extend(neighbors.description.output)

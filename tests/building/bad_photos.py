@@ -10,9 +10,9 @@ from PIL import Image
 def write_shapes(folder: Path, kinds: tuple[str, ...], count: int) -> None:
     for kind in kinds:
         (folder / kind).mkdir(parents=True)
-        for number in range(count):
-            picture = Image.new("RGB", (24, 24), (40 * number, sum(kind.encode()) % 256, 0))
-            picture.save(folder / kind / f"{number}.jpg")
+        for index in range(count):
+            picture = Image.new("RGB", (24, 24), (40 * index, sum(kind.encode()) % 256, 0))
+            picture.save(folder / kind / f"{index}.jpg")
 
 
 def no_folder(_: Path) -> None:

@@ -103,10 +103,10 @@ def test_further_layouts_are_the_same_model_and_can_be_published(place: Path, tm
 
 def test_a_replay_set_is_training_rows_that_every_layout_can_learn(place: Path, report: Any, tmp_path: Path) -> None:
     target = place / "build" / "shapes"
-    told = report["replay"]
-    assert [one["name"] for one in told["comparison"]["entrants"]] == ["none", "herding", "k-center"]
-    assert [one["name"] for one in report["comparison"]["entrants"]] == ["network with its replay set", "k-NN"]
-    assert told["files"]["ShapesHead.replay.json"] == (target / "ShapesHead.replay.json").stat().st_size
+    result = report["replay"]
+    assert [item["name"] for item in result["comparison"]["entrants"]] == ["none", "herding", "k-center"]
+    assert [item["name"] for item in report["comparison"]["entrants"]] == ["network with its replay set", "k-NN"]
+    assert result["files"]["ShapesHead.replay.json"] == (target / "ShapesHead.replay.json").stat().st_size
     whole = read_replay_set(target / "Shapes.replay.json")
     assert whole.sha256 == report["files"]["Shapes.mlmodel"]["sha256"]
     assert [row["label"] for row in whole.rows] in (["angular", "round"] * 2, ["round", "angular"] * 2)
@@ -121,7 +121,7 @@ def test_a_replay_set_is_training_rows_that_every_layout_can_learn(place: Path, 
     assert vectors is not None
     assert vectors.update is not None
     learned = [row["image"].png for row in vectors.update.rows if isinstance(row["image"], Picture)]
-    assert learned[-4:] == [f"replay/Shapes-{number:02}.png" for number in range(1, 5)]
+    assert learned[-4:] == [f"replay/Shapes-{index:02}.png" for index in range(1, 5)]
     again = ["--replay", str(target / "ShapesHead.replay.json"), "-o", str(tmp_path / "A.mlmodel"), "--no-shuffle"]
     own = tmp_path / "own.json"
     own.write_text(json.dumps([{blob: seen[0][1][blob].tolist(), "label": "round"}]))
@@ -192,15 +192,15 @@ def test_snapshots_are_epochs_of_the_training_evenly_spaced(place: Path, report:
     rows = sum(report["data"]["validation"].values())
     known = {f"epoch {entry['epoch']:.0f}": entry["validation_accuracy"] for entry in report["history"]}
     shown = report["snapshots"]
-    epochs = [list(known).index(one["title"]) for one in shown]
+    epochs = [list(known).index(entry["title"]) for entry in shown]
     assert len(epochs) == 3
     assert epochs[-1] == len(known) - 1
     assert abs((epochs[2] - epochs[1]) - (epochs[1] - epochs[0])) <= 1
     page = (place / "build" / "shapes" / "report.html").read_text()
-    for one in shown:
-        assert one["accuracy"]["rows"] == rows
-        assert one["accuracy"]["share"] == pytest.approx(known[one["title"]])
-        assert f">{one['title']}" in page
+    for item in shown:
+        assert item["accuracy"]["rows"] == rows
+        assert item["accuracy"]["share"] == pytest.approx(known[item["title"]])
+        assert f">{item['title']}" in page
 
 
 def test_a_second_run_does_no_work(copy: Path) -> None:

@@ -12,7 +12,7 @@ from tests.broken_models import valid
 
 
 def layer(model: Model, name: str) -> NeuralNetworkLayer:
-    return next(one for one in network_of(model).layers if one.name == name)
+    return next(item for item in network_of(model).layers if item.name == name)
 
 
 def nothing(_: Model) -> None:
@@ -20,7 +20,7 @@ def nothing(_: Model) -> None:
 
 
 def frozen_layer(model: Model) -> None:
-    frozen = next(one for one in network_of(model).layers if not one.isUpdatable)
+    frozen = next(item for item in network_of(model).layers if not item.isUpdatable)
     frozen.name += " changed"
 
 

@@ -15,17 +15,21 @@ ROWS = [
     for line in (ROOT / "docs" / "converters.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| ")
 ]
-ENTRIES = {one.name: one for one in entry_points(group=GROUP) if one.dist and one.dist.name == "coreml-updatable"}
+ENTRIES = {
+    entry_point.name: entry_point
+    for entry_point in entry_points(group=GROUP)
+    if entry_point.dist and entry_point.dist.name == "coreml-updatable"
+}
 ROWS = [row for row in ROWS if len(row) == 6 and row[2] in ENTRIES]
 
 
 def test_it_tells_of_every_converter_and_every_ending() -> None:
     assert {row[2] for row in ROWS} == set(ENTRIES)
     for name in ENTRIES:
-        told = {ending for row in ROWS if row[2] == name for ending in re.findall(r"(?<!\w)\.[a-z0-9]+\b", row[1])}
+        result = {ending for row in ROWS if row[2] == name for ending in re.findall(r"(?<!\w)\.[a-z0-9]+\b", row[1])}
         wanted = {ending for ending, converter in CONVERTERS.items() if converter == name}
-        assert wanted <= told, name
-        assert told & set(CONVERTERS) <= wanted, name
+        assert wanted <= result, name
+        assert result & set(CONVERTERS) <= wanted, name
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])

@@ -65,8 +65,8 @@ def test_what_is_missing(distribution: PathDistribution, extras: str, missing: t
 
 def test_the_command_of_a_checkout(tmp_path: Path, distribution: PathDistribution, monkeypatch: Any) -> None:
     (tmp_path / "a b").mkdir()
-    told = {"url": f"{tmp_path.as_uri()}/a%20b", "dir_info": {"editable": True}}
-    (tmp_path / "other_package-1.0.dist-info" / "direct_url.json").write_text(json.dumps(told))
+    result = {"url": f"{tmp_path.as_uri()}/a%20b", "dir_info": {"editable": True}}
+    (tmp_path / "other_package-1.0.dist-info" / "direct_url.json").write_text(json.dumps(result))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a b" / "constraints.txt").touch()
     wanted = shlex.split(install_command("newer", "here", package=distribution).partition(" install ")[2])
@@ -89,8 +89,8 @@ def test_the_command_works_here() -> None:
 
 
 def test_the_extras_of_the_samples() -> None:
-    found = {name: extras_of(find_recipe(name, SAMPLES)) for name in known_samples(SAMPLES)}
-    assert {name: extras for name, extras in found.items() if extras} == {
+    result = {name: extras_of(find_recipe(name, SAMPLES)) for name in known_samples(SAMPLES)}
+    assert {name: extras for name, extras in result.items() if extras} == {
         "segmenter": ("vision",),
         "style_filter": ("photos",),
         "sound_id": ("sound",),

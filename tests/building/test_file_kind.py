@@ -95,6 +95,6 @@ def test_an_object_is_for_its_frameworks_converter() -> None:
         "mlmodel": [Model_pb2.Model()],
     }
     for converter, objects in sources.items():
-        assert {converter_for_object(one)[0] for one in objects} == {converter}
+        assert {converter_for_object(item)[0] for item in objects} == {converter}
     with pytest.raises(SourceError, match=r"is a dict, expected .*torch"):
         converter_for_object({})

@@ -23,23 +23,23 @@ def source(**changes: object) -> Convert:
     model = converted("pooled linear, logits", image=True)
 
     def convert(_: SourceRequest) -> ConvertedSource:
-        made = ConvertedSource(model, LABELS, None, "its source", 1e-5)
-        return replace(made, **changes)  # type: ignore[arg-type]
+        result = ConvertedSource(model, LABELS, None, "its source", 1e-5)
+        return replace(result, **changes)  # type: ignore[arg-type]
 
     return convert
 
 
 def test_a_network_is_marked_and_compared_with_itself_where_the_converter_has_no_answers() -> None:
-    made = finish(source(), SourceRequest("a source"))
-    assert made.model.isUpdatable
-    assert made.updatable == ("fc",)
-    assert made.agreement.difference < 1e-6
-    assert not [problem for problem in check(made.model) if problem.severity == "error"]
+    result = finish(source(), SourceRequest("a source"))
+    assert result.model.isUpdatable
+    assert result.updatable == ("fc",)
+    assert result.agreement.difference < 1e-6
+    assert not [problem for problem in check(result.model) if problem.severity == "error"]
 
 
 def test_labels_of_the_request_come_first() -> None:
-    made = finish(source(), SourceRequest("a source", labels=("x", "y", "z")))
-    assert list(made.model.neuralNetworkClassifier.stringClassLabels.vector) == ["x", "y", "z"]
+    result = finish(source(), SourceRequest("a source", labels=("x", "y", "z")))
+    assert list(result.model.neuralNetworkClassifier.stringClassLabels.vector) == ["x", "y", "z"]
 
 
 @pytest.mark.parametrize(("mean", "std"), [((0.5,), ()), ((), (0.5,)), ((0.0,), (1.0,))])
@@ -52,9 +52,9 @@ def test_the_scaling_of_a_picture_that_is_none_is_refused(mean: tuple[float, ...
 
 def test_answers_are_compared_on_rows_that_fit() -> None:
     model = load(finish(source(), SourceRequest("a source")).model)
-    made = finish(source(answers=lambda rows: probabilities(model, rows, LABELS)), SourceRequest("a source"))
-    assert made.agreement.difference < 1e-6
-    assert made.agreement.rows == 8
+    result = finish(source(answers=lambda rows: probabilities(model, rows, LABELS)), SourceRequest("a source"))
+    assert result.agreement.difference < 1e-6
+    assert result.agreement.rows == 8
 
 
 @pytest.mark.parametrize("wrong", [0.3, np.nan])
@@ -65,9 +65,9 @@ def test_other_answers_are_refused(wrong: float) -> None:
 
 def test_a_model_that_learns_already_is_left_as_it_is() -> None:
     for model in (valid.filled_nearest_neighbors(), valid.pipeline(), valid.classifier()):
-        made = finish(source(model=model, labels=()), SourceRequest("a source"))
-        assert made.agreement.difference == 0
-        assert made.model == model
+        result = finish(source(model=model, labels=()), SourceRequest("a source"))
+        assert result.agreement.difference == 0
+        assert result.model == model
 
 
 def test_a_model_that_breaks_a_rule() -> None:
@@ -86,9 +86,9 @@ def test_a_source_that_rounds_is_judged_by_its_answer_in_64_bits(error: float, p
         return lambda rows: probabilities(model, rows, LABELS) + by * np.array([1, -1, 0])
 
     if proved:
-        made = finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
-        assert made.agreement.difference == pytest.approx(error, abs=1e-6)
-        assert any("64 bits" in note for note in made.notes)
+        result = finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
+        assert result.agreement.difference == pytest.approx(error, abs=1e-6)
+        assert any("64 bits" in note for note in result.notes)
     else:
         with pytest.raises(BuildError, match="differ from those of its source"):
             finish(source(answers=off(2e-4), precise=off(error), tolerance=1e-4), SourceRequest("a source"))
@@ -121,10 +121,10 @@ def test_a_model_may_be_as_far_from_64_bits_as_its_source_in_32(
 
     rounded = source(answers=off(away), precise=off(away), rounding=rounds, scores=scores, tolerance=1e-4)
     if proved:
-        made = finish(rounded, SourceRequest("a source"))
-        assert made.agreement.difference == pytest.approx(away, abs=1e-6)
-        assert made.agreement.rounding == rounding
-        assert any("32 bits" in note for note in made.notes)
+        result = finish(rounded, SourceRequest("a source"))
+        assert result.agreement.difference == pytest.approx(away, abs=1e-6)
+        assert result.agreement.rounding == rounding
+        assert any("32 bits" in note for note in result.notes)
     else:
         with pytest.raises(BuildError, match="differ from those of its source"):
             finish(rounded, SourceRequest("a source"))

@@ -60,8 +60,8 @@ def test_a_head_scale_raises_probabilities_to_its_power_and_reserved_labels_keep
     reserved = {"reserved_labels": {"count": 2, "share": 0.05}, "update": scaled.update.model_dump(mode="json")}
     both = parse_recipe({**table, **reserved}, "recipe.toml")
     pixels = np.random.default_rng(0).integers(0, 255, (6, image.height, image.width, image.channels), dtype=np.uint8)
-    rows = [{image.name: one} for one in pixels]
-    before, after, mixed = (load(marked_pair(one, converted)[0]).predict(rows) for one in (plain, scaled, both))
+    rows = [{image.name: item} for item in pixels]
+    before, after, mixed = (load(marked_pair(item, converted)[0]).predict(rows) for item in (plain, scaled, both))
     name = plain.outputs.probabilities
     p, q, r = (
         np.array([[row[name][label] for label in plain.labels] for row in said]) for said in (before, after, mixed)

@@ -20,9 +20,9 @@ def photos(folder: Path, counts: dict[str, int], size: tuple[int, int] = (60, 50
     random = np.random.default_rng(0)
     for kind, count in counts.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
-        for number in range(count):
+        for index in range(count):
             spots = random.integers(0, 256, (5, 5, 3), dtype=np.uint8)
-            Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC).save(folder / kind / f"{number}.png")
+            Image.fromarray(spots).resize(size, Image.Resampling.BICUBIC).save(folder / kind / f"{index}.png")
     return folder
 
 
@@ -48,7 +48,7 @@ def test_the_recipe_is_read_and_says_what_was_found(tmp_path: Path, run: Run) ->
 def test_long_photos_are_scaled_and_not_cropped(tmp_path: Path) -> None:
     text, looked = proposal("Long", photos(tmp_path, {"a": 3, "b": 3}, (120, 50)))
     assert tomllib.loads(text)["input"]["fit"] == "scaleFill"
-    assert any("6 of 6" in one for one in looked.notes)
+    assert any("6 of 6" in note for note in looked.notes)
     square, _ = proposal("Square", photos(tmp_path / "other", {"a": 3, "b": 3}, (60, 50)))
     assert tomllib.loads(square)["input"]["fit"] == "centerCrop"
     assert "personalization" not in tomllib.loads(square)
@@ -68,8 +68,8 @@ def test_what_stands_out_is_said(tmp_path: Path) -> None:
 
 def test_files_left_out_for_one_reason_are_one_sentence(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", {"a": 3, "b": 3})
-    for number in range(30):
-        (folder / "a" / f"{number}.txt").write_text("text")
+    for index in range(30):
+        (folder / "a" / f"{index}.txt").write_text("text")
     (folder / "b" / "outside.png").symlink_to(Path(__file__))
     steps: list[str] = []
     _, looked = proposal("Some", folder, on_progress=lambda *step: steps.append(step[2]))

@@ -191,8 +191,8 @@ def test_a_filter_is_proved_by_its_pictures(written: Callable[..., Path], tmp_pa
     (path.parent / "model.py").write_text(FILTER)
     report = built(path)
     assert report["proof"]["labels_equal"] == report["proof"]["places"] == 2 * 16 * 16 * 3
-    assert [one["title"] for one in report["snapshots"]] == ["epoch 1", "epoch 2"]
-    assert [one["style_loss"] for one in report["history"]] == [0.5, 0.25]
+    assert [item["title"] for item in report["snapshots"]] == ["epoch 1", "epoch 2"]
+    assert [item["style_loss"] for item in report["history"]] == [0.5, 0.25]
     model = read_model(tmp_path / "build" / "masks" / "Masks.mlmodel")
     assert [problem for problem in check(model) if problem.severity == "error"] == []
     (output,) = model.description.output
@@ -206,10 +206,10 @@ def test_a_filter_is_proved_by_its_pictures(written: Callable[..., Path], tmp_pa
     page = (tmp_path / "build" / "masks" / "report.html").read_text()
     shown = [pixels_of(uri) for uri in re.findall(r'img src="data:image/png;base64,([^"]+)"', page)]
     assert len(shown) == 6 + 2
-    for picture, source, made in (shown[:3], shown[3:6]):
-        np.testing.assert_array_equal(np.asarray(load(model).predict({"image": picture})["filtered"]), made)
-        np.testing.assert_array_equal(source, made)
-    assert [int(one.max()) for one in shown[6:]] == [1, 2]
+    for picture, source, result in (shown[:3], shown[3:6]):
+        np.testing.assert_array_equal(np.asarray(load(model).predict({"image": picture})["filtered"]), result)
+        np.testing.assert_array_equal(source, result)
+    assert [int(item.max()) for item in shown[6:]] == [1, 2]
 
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -221,8 +221,8 @@ def test_a_filter_is_proved_by_its_pictures(written: Callable[..., Path], tmp_pa
 
 def assert_it_shows(page: str, recipe: Any, report: Any, model: Model) -> None:
     """The page's masks are the classes that the written model gives the page's pictures, in the recipe's colors."""
-    for told in (*report["why_not_updatable"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
-        assert escape(told, quote=False) in page
+    for item in (*report["why_not_updatable"], "The weights are random.", *recipe["labels"], "imageSegmenter"):
+        assert escape(item, quote=False) in page
     shown = [pixels_of(uri) for uri in re.findall(r'img src="data:image/png;base64,([^"]+)"', page)]
     assert len(shown) == 6
     colors = np.array([tuple(bytes.fromhex(color[1:])) for color in recipe["preview"]["colors"]])
@@ -329,8 +329,8 @@ def test_the_segmenters_colours_are_those_of_pascal_voc() -> None:
     """The bits of a class's number, dealt out in turn to red, green and blue, the highest bit first (VOC's devkit)."""
     preview = segmenter().preview
     assert preview is not None
-    for number, color in enumerate(preview.colors):
-        channels = [sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
+    for index, color in enumerate(preview.colors):
+        channels = [sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
         assert color == "#" + bytes(channels).hex()
 
 

@@ -56,7 +56,7 @@ def recipe_of(kinds: dict[str, str], shots: Sequence[int] = SHOTS, reserved: int
 
 
 def examples(points: FloatArray, kinds: Sequence[str], labels: Sequence[int]) -> Examples:
-    names = tuple(f"{kind} {number}" for number, kind in enumerate(kinds))
+    names = tuple(f"{kind} {index}" for index, kind in enumerate(kinds))
     return Examples(points.astype(np.float32), np.array(labels, np.int64), names, tuple(kinds))
 
 
@@ -107,13 +107,13 @@ class Head:
 
 
 def points(lab: Lab, protocol: str) -> dict[int, int]:
-    return {shots: number for number, (way, shots) in enumerate(lab.points) if way == protocol and shots}
+    return {shots: index for index, (way, shots) in enumerate(lab.points) if way == protocol and shots}
 
 
 def test_the_network_in_every_order(world: World, part: EvaluatedModels) -> None:
     recipe = recipe_of({"rapids": "calm"})
     lab = laboratory(recipe, part, part.models, seeds=SEEDS)
-    found = run_block(lab, 0, len(SEEDS)).values[0]
+    result = run_block(lab, 0, len(SEEDS)).values[0]
     wanted = np.array([LABELS.index(LABEL_OF[kind]) for kind in world.test_kinds])
     base = np.mean(Head(world, world.weights, world.bias).said(world.test) == wanted)
     for place, seed in enumerate(SEEDS):
@@ -123,22 +123,22 @@ def test_the_network_in_every_order(world: World, part: EvaluatedModels) -> None
             head = Head(world, world.weights, world.bias)
             head.learn(world.owner[order[:shots]], [0] * shots)
             kept = np.mean(head.said(world.test) == wanted)
-            assert found[number, PERSONAL, place] == pytest.approx(np.mean(head.said(world.held_out) == 0))
-            assert found[number, BASE, place] == pytest.approx(kept)
-            assert found[number, FORGETTING, place] == pytest.approx(base - kept, abs=1e-6)
+            assert result[number, PERSONAL, place] == pytest.approx(np.mean(head.said(world.held_out) == 0))
+            assert result[number, BASE, place] == pytest.approx(kept)
+            assert result[number, FORGETTING, place] == pytest.approx(base - kept, abs=1e-6)
         head, before, least = Head(world, world.weights, world.bias), [], []
         for row in order:
             before.append(head.said(world.owner[[row]])[0] == 0)
             head.learn(world.owner[[row]], [0])
             least.append(np.mean(head.said(world.test) == wanted))
         last = points(lab, "one_by_one")[SHOTS[-1]]
-        assert found[last, PERSONAL, place] == pytest.approx(np.mean(head.said(world.held_out) == 0))
-        assert (found[last, REVEAL, place], found[last, WORST, place]) == pytest.approx((np.mean(before), min(least)))
+        assert result[last, PERSONAL, place] == pytest.approx(np.mean(head.said(world.held_out) == 0))
+        assert (result[last, REVEAL, place], result[last, WORST, place]) == pytest.approx((np.mean(before), min(least)))
 
 
 def test_the_knn_in_every_order(world: World, part: EvaluatedModels) -> None:
     lab = laboratory(recipe_of({"rapids": "calm"}), part, part.models, seeds=SEEDS)
-    found = run_block(lab, 0, len(SEEDS)).values[1]
+    result = run_block(lab, 0, len(SEEDS)).values[1]
     for place, seed in enumerate(SEEDS):
         order = np.random.default_rng(seed).permutation(len(world.owner))
         for protocol in ("at_once", "one_by_one"):
@@ -146,29 +146,29 @@ def test_the_knn_in_every_order(world: World, part: EvaluatedModels) -> None:
                 known = world.features(np.concatenate([world.train, world.owner[order[:shots]]]))
                 model = KNeighborsClassifier(3, algorithm="brute").fit(known, [*world.train_labels, *["calm"] * shots])
                 said = [model.predict(world.features(asked)) for asked in (world.held_out, world.test)]
-                assert found[number, PERSONAL, place] == pytest.approx(np.mean(said[0] == "calm"))
-                right = [one == LABEL_OF[kind] for one, kind in zip(said[1], world.test_kinds, strict=True)]
-                assert found[number, BASE, place] == pytest.approx(np.mean(right))
+                assert result[number, PERSONAL, place] == pytest.approx(np.mean(said[0] == "calm"))
+                right = [item == LABEL_OF[kind] for item, kind in zip(said[1], world.test_kinds, strict=True)]
+                assert result[number, BASE, place] == pytest.approx(np.mean(right))
 
 
 def test_what_the_page_shows_is_what_was_measured(world: World, part: EvaluatedModels) -> None:
     recipe = recipe_of({"rapids": "calm"}, new_label="rapids")
     variants = Variants(part.models[0][1], part.models[1][1], ())
     rows = [{"point": point} for point in part.data.test.values]
-    found, new, shown = compare_owner(recipe, [part], variants, rows, silent)
+    result, new, shown = compare_owner(recipe, [part], variants, rows, silent)
     lab = laboratory(recipe, part, part.models, seeds=SEEDS)
     values = run_block(lab, 0, len(SEEDS)).values
-    for entrant, one in enumerate(found.entrants):
+    for entrant, item in enumerate(result.entrants):
         last = points(lab, "at_once")[SHOTS[-1]]
-        assert one.last(SHOTS[-1]).measures["personal_accuracy"].mean == pytest.approx(
+        assert item.last(SHOTS[-1]).measures["personal_accuracy"].mean == pytest.approx(
             values[entrant, last, PERSONAL].mean(), abs=1e-6
         )
-        before, after = (one.last(shots).measures["base_accuracy"].mean for shots in (0, SHOTS[-1]))
+        before, after = (item.last(shots).measures["base_accuracy"].mean for shots in (0, SHOTS[-1]))
         for time, whole in (("before", before), ("after", after)):
-            kinds = [kind for kind in one.kinds if kind.tested == "base"]
+            kinds = [kind for kind in item.kinds if kind.tested == "base"]
             shares = [getattr(kind, time).accuracy * world.test_kinds.count(kind.kind) for kind in kinds]
             assert sum(shares) / len(world.test_kinds) == pytest.approx(whole, abs=1e-6)
-        (own,) = one.of_owner()
+        (own,) = item.of_owner()
         assert (own.kind, own.label) == ("rapids", "calm")
         assert own.after.labels.get("calm", 0.0) == own.after.accuracy
         first = np.mean([after.label == "calm" for _, after in shown[entrant].held_out])
@@ -176,10 +176,10 @@ def test_what_the_page_shows_is_what_was_measured(world: World, part: EvaluatedM
         model = load(part.models[entrant][1])
         said = model.predict(rows)
         assert [before.label for before, _ in shown[entrant].test] == [str(answer["mood"]) for answer in said]
-        assert one.cost is not None
-        assert (one.cost.growth_bytes > 0) == (one.name == "k-NN")
-    assert read_comparison(json.loads(json.dumps(found.as_json()))) == found
-    damaged = found.as_json()
+        assert item.cost is not None
+        assert (item.cost.growth_bytes > 0) == (item.name == "k-NN")
+    assert read_comparison(json.loads(json.dumps(result.as_json()))) == result
+    damaged = result.as_json()
     del damaged["entrants"][0]["reached"]
     with pytest.raises(DataError, match=r"entrants\.0\.reached"):
         read_comparison(damaged)
@@ -193,7 +193,9 @@ def test_what_the_page_shows_is_what_was_measured(world: World, part: EvaluatedM
             own_points = world.owner[np.random.default_rng(seed).permutation(len(world.owner))[:shots]]
             labels = [*world.train_labels, *["rapids"] * shots]
             known = world.features(np.concatenate([world.train, own_points]))
-            tried.append(np.mean([one == "rapids" for one in majority(known, labels, world.features(world.held_out))]))
+            tried.append(
+                np.mean([entry == "rapids" for entry in majority(known, labels, world.features(world.held_out))])
+            )
         assert knn.last(shots).measures["personal_accuracy"].mean == pytest.approx(np.mean(tried), abs=1e-6)
 
 
@@ -201,8 +203,8 @@ def test_a_network_that_ships_with_a_replay_set_is_compared_with_it(world: World
     recipe, stored = recipe_of({"rapids": "calm"}), np.array([3, 14, 27])
     variants = Variants(part.models[0][1], part.models[1][1], ())
     rows = [{"point": point} for point in part.data.test.values]
-    found, _, shown = compare_owner(recipe, [part], variants, rows, silent, [stored])
-    assert [one.name for one in found.entrants] == [WITH_SET, "k-NN"]
+    result, _, shown = compare_owner(recipe, [part], variants, rows, silent, [stored])
+    assert [entrant.name for entrant in result.entrants] == [WITH_SET, "k-NN"]
     base = [
         {"point": part.data.train.values[row], "mood": LABEL_OF[part.data.train.kinds[row]]} for row in stored.tolist()
     ]
@@ -213,19 +215,19 @@ def test_a_network_that_ships_with_a_replay_set_is_compared_with_it(world: World
         own = [{"point": part.data.owner_support.values[row], "mood": "calm"} for row in order.tolist()]
         personal = UpdateTask(model, [*own, *base]).resume().model
         said = [answer["mood"] for answer in personal.predict([{"point": point} for point in asked])]
-        right.append(np.mean([one == "calm" for one in said]))
+        right.append(np.mean([item == "calm" for item in said]))
         if seed == SEEDS[0]:
             assert [after.label for _, after in shown[0].held_out] == said
             kept, alone = personal.predict(rows), UpdateTask(model, own).resume().model.predict(rows)
             assert [after.confidence for _, after in shown[0].test] == pytest.approx(
                 [max(answer["probabilities"].values()) for answer in kept], abs=1e-5
             )
-            changed = [one["probabilities"] for one in kept] != [one["probabilities"] for one in alone]
+            changed = [item["probabilities"] for item in kept] != [item["probabilities"] for item in alone]
     assert changed
-    assert found.entrants[0].last(SHOTS[-1]).measures["personal_accuracy"].mean == pytest.approx(
+    assert result.entrants[0].last(SHOTS[-1]).measures["personal_accuracy"].mean == pytest.approx(
         np.mean(right), abs=1e-6
     )
-    assert "replay set" in found.conclusions[0] + found.conclusions[1]
+    assert "replay set" in result.conclusions[0] + result.conclusions[1]
 
 
 def majority(known: FloatArray, labels: Sequence[str], asked: FloatArray) -> list[str]:
@@ -236,8 +238,8 @@ def majority(known: FloatArray, labels: Sequence[str], asked: FloatArray) -> lis
 
 
 def test_several_kinds_with_reserved_labels_take_turns(world: World, network_message: Any) -> None:
-    owner = np.concatenate([around(centre, 8, 30 + number) for number, centre in enumerate(NEW.values())])
-    others = np.concatenate([around(centre, 10, 40 + number) for number, centre in enumerate(NEW.values())])
+    owner = np.concatenate([around(centre, 8, 30 + index) for index, centre in enumerate(NEW.values())])
+    others = np.concatenate([around(centre, 10, 40 + index) for index, centre in enumerate(NEW.values())])
     optimizer = SGD(DoubleParameter(RATE), Int64Parameter(1), DoubleParameter(0.0))
     settings = UpdateSettings(optimizer, Int64Parameter(6), shuffle=False)
     network = mark(network_message, settings, layers=["head"], reserved=3, reserved_share=0.05)
@@ -311,11 +313,11 @@ def test_folds_are_pooled_by_the_rows_that_they_test(part: EvaluatedModels) -> N
     halves = [dataclasses.replace(part, tested=part.tested[rows]) for rows in (slice(0, 5), slice(5, None))]
     variants = Variants(part.models[0][1], part.models[1][1], ())
     rows = [{"point": point} for point in part.data.test.values]
-    found, whole = (compare_owner(recipe, given, variants, rows, silent) for given in (halves, [part]))
-    assert found[2] == whole[2]  # the same models, so each row's answers are the same
-    for one, other in zip(found[0].entrants, whole[0].entrants, strict=True):
-        assert one.kinds == other.kinds
-        for ours, theirs in zip(one.points, other.points, strict=True):
+    result, whole = (compare_owner(recipe, given, variants, rows, silent) for given in (halves, [part]))
+    assert result[2] == whole[2]  # the same models, so each row's answers are the same
+    for entrant, other in zip(result[0].entrants, whole[0].entrants, strict=True):
+        assert entrant.kinds == other.kinds
+        for ours, theirs in zip(entrant.points, other.points, strict=True):
             for name in ("personal_accuracy", "base_accuracy", "forgetting"):
                 assert ours.measures[name].mean == pytest.approx(theirs.measures[name].mean, abs=1e-6)
-    assert found[0].test_rows == whole[0].test_rows
+    assert result[0].test_rows == whole[0].test_rows

@@ -43,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = PLACE
     for kind in ("square", "triangle", "disc", "star"):
         (place / "photos" / kind).mkdir(parents=True)
-        for number in range(24):
-            photo(kind, number).save(place / "photos" / kind / f"aunt-{kind}-{number}.jpg", exif=exif, quality=95)
+        for index in range(24):
+            photo(kind, index).save(place / "photos" / kind / f"aunt-{kind}-{index}.jpg", exif=exif, quality=95)
     (place / "photos" / "disc" / "aunt-torn.jpg").write_bytes(b"\xff\xd8 torn")
     shutil.copytree(SHAPES, place / "shapes", ignore=shutil.ignore_patterns("__pycache__"))
     build(prepare(place / "shapes" / "recipe.toml", place / "photos", None, None, place / "build"))
@@ -53,10 +53,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pictures_in(content: bytes) -> Iterator[Any]:
     """Every picture that a file is or holds, as uint8 [24, 24, 3]."""
-    inside = [base64.b64decode(one) for one in re.findall(rb"data:image/\w+;base64,([A-Za-z0-9+/=]+)", content)]
-    for one in (content, *inside):
-        if one.startswith((b"\x89PNG", b"\xff\xd8")):
-            shown = Image.open(io.BytesIO(one))
+    inside = [base64.b64decode(entry) for entry in re.findall(rb"data:image/\w+;base64,([A-Za-z0-9+/=]+)", content)]
+    for item in (content, *inside):
+        if item.startswith((b"\x89PNG", b"\xff\xd8")):
+            shown = Image.open(io.BytesIO(item))
             assert set(shown.getexif()) <= {ExifTags.Base.Orientation}  # of the golden vectors' turned picture
             yield np.asarray(shown.convert("RGB").resize((SIDE, SIDE)), np.float64)
 
@@ -67,12 +67,12 @@ def shown_in(site: Path, photos: Path) -> set[str]:
         path.name: np.asarray(Image.open(path).resize((SIDE, SIDE), Image.Resampling.LANCZOS), np.float64)
         for path in photos.rglob("aunt-*-*.jpg")
     }
-    found = set()
+    result = set()
     for path in site.rglob("*"):
         for seen in pictures_in(path.read_bytes()) if path.is_file() else ():
-            ways = [np.rot90(one, turns) for one in (seen, seen[:, ::-1]) for turns in range(4)]
-            found |= {name for name, pixels in sources.items() if min(np.abs(one - pixels).mean() for one in ways) < 2}
-    return found
+            ways = [np.rot90(item, turns) for item in (seen, seen[:, ::-1]) for turns in range(4)]
+            result |= {name for name, pixels in sources.items() if min(np.abs(way - pixels).mean() for way in ways) < 2}
+    return result
 
 
 def test_nothing_of_a_users_photos_is_published(folder: Path, tmp_path: Path) -> None:
@@ -96,22 +96,22 @@ def test_exif_does_not_travel_even_in_the_page_that_stays(folder: Path) -> None:
     page = (folder / "build" / "shapes" / "examples.html").read_bytes()
     assert b"aunt-torn.jpg" in page
     assert len(list(pictures_in(page))) > 10
-    for one in re.findall(rb"data:image/\w+;base64,([A-Za-z0-9+/=]+)", page):
-        assert not dict(Image.open(io.BytesIO(base64.b64decode(one))).getexif())
+    for item in re.findall(rb"data:image/\w+;base64,([A-Za-z0-9+/=]+)", page):
+        assert not dict(Image.open(io.BytesIO(base64.b64decode(item))).getexif())
 
 
 def test_examples_are_published_only_where_that_is_asked_for(folder: Path, tmp_path: Path, run: Run) -> None:
-    made = str(folder / "build" / "shapes")
-    asked = run("publish", made, "--to", str(tmp_path / "site"), "--with-examples")
+    result = str(folder / "build" / "shapes")
+    asked = run("publish", result, "--to", str(tmp_path / "site"), "--with-examples")
     assert asked.status == 2
     assert "examples.html" in asked.err
     assert "--yes" in asked.err
     assert not (tmp_path / "site").exists()
-    done = run("publish", made, "--to", str(tmp_path / "site"), "--with-examples", "--yes")
+    done = run("publish", result, "--to", str(tmp_path / "site"), "--with-examples", "--yes")
     assert done.status == 0, done.err
     assert shown_in(tmp_path / "site", folder / "photos")
     (release,) = json.loads((tmp_path / "site" / "index.json").read_text())["models"][0]["versions"]
-    assert "examples.html" in {one["file"] for one in release["files"]}
+    assert "examples.html" in {item["file"] for item in release["files"]}
     assert run("publish", "--check", str(tmp_path / "site")).status == 0
 
 

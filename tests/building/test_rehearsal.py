@@ -116,20 +116,20 @@ def test_what_the_recipes_code_and_network_will_not_do_is_refused_before_data_is
         run(prepare(path, None, None, None, tmp_path / "build"), lambda stage, *_: stages.append(stage))
     assert [fact for fact in facts if fact not in str(refused.value)] == []
     assert set(stages) <= {"rehearsal"}
-    written = [one.name for one in (tmp_path / "build").rglob("*") if one.is_file()]
+    written = [item.name for item in (tmp_path / "build").rglob("*") if item.is_file()]
     assert set(written) <= {".lock"}
 
 
 def test_pictures_are_drawn_beside_a_rehearsal_and_its_error_stops_them(tmp_path: Path) -> None:
     request = prepare(changed(tmp_path, "data", "drawn_per_kind", "2000"), None, None, None, tmp_path / "build")
     assert isinstance(request, BuildRequest)
-    names = [one.name for one in threading.enumerate()]
+    names = [item.name for item in threading.enumerate()]
     stack = ExitStack()
     stack.enter_context(collecting(request))
-    assert [one.name for one in threading.enumerate()] != names  # they are being drawn
+    assert [item.name for item in threading.enumerate()] != names  # they are being drawn
     refused = UserError("refused")
     assert not stack.__exit__(UserError, refused, None)
-    assert [one.name for one in threading.enumerate()] == names
+    assert [item.name for item in threading.enumerate()] == names
     assert list((tmp_path / "build").rglob("*.npz")) == []
 
 

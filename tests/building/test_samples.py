@@ -29,6 +29,6 @@ def test_at_most_as_many_as_asked_and_as_there_are(counts: list[int], per_kind: 
     assert chosen == typical(points, kinds, per_kind, seed)
     assert len(set(chosen)) == len(chosen)
     for kind, count in enumerate(counts):
-        found = sum(kinds[at] == str(kind) for at in chosen)
-        assert found <= min(per_kind, 1 if same else count)
-        assert (found > 0) == (per_kind > 0)
+        result = sum(kinds[at] == str(kind) for at in chosen)
+        assert result <= min(per_kind, 1 if same else count)
+        assert (result > 0) == (per_kind > 0)

@@ -54,8 +54,8 @@ def test_adam() -> None:
 )
 def test_knn(index: str, kind: str, weighting: str, scheme: str) -> None:
     section = {"number_of_neighbors": 5, "index": index, "weighting": weighting, "leaf_size": 9, "default_label": "no"}
-    made = recipe(knn=section)
-    classifier = knn_variant(marked(made), knn_settings(made.knn)).pipelineClassifier.pipeline.models[-1]
+    result = recipe(knn=section)
+    classifier = knn_variant(marked(result), knn_settings(result.knn)).pipelineClassifier.pipeline.models[-1]
     knn = classifier.kNearestNeighborsClassifier
     assert knn.numberOfNeighbors.defaultValue == 5
     assert knn.WhichOneof("WeightingScheme") == scheme

@@ -73,8 +73,8 @@ def arc_cosine(b: Any) -> str:
 
 
 MODELS: dict[str, Callable[[Any], str]] = {
-    one.__name__: one
-    for one in (
+    item.__name__: item
+    for item in (
         embedding_nd, embedding_behind_a_reshape, gathered, gathered_along, one_hot, scattered, logarithm, shifted_root,
         arc_cosine,
     )
@@ -108,8 +108,8 @@ def test_models_that_look_up_or_are_not_defined_everywhere(name: str, dtype: int
     answers = load(model).predict(trial_rows(model, 20))
     assert all(np.isfinite(list(answer["p"].values())).all() for answer in answers if isinstance(answer["p"], dict))
     marked_and_proved(model, SETTINGS)
-    made = knn_variant(model, KNNSettings(Int64Parameter(1)), cut=True)
-    prove_knn(model, made, cut=True)
+    result = knn_variant(model, KNNSettings(Int64Parameter(1)), cut=True)
+    prove_knn(model, result, cut=True)
 
 
 def test_every_row_of_a_table_is_tried() -> None:

@@ -53,32 +53,32 @@ def test_so_is_an_array(shape: tuple[int, ...]) -> None:
 
 
 def _copy(model: Model) -> Model:
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
-    return made
+    result = Model_pb2.Model()
+    result.CopyFrom(model)
+    return result
 
 
 def test_answers_that_are_the_same_everywhere_are_not_called_proved() -> None:
     """All weights of the head are zero: the bias alone answers, and any other network with it would agree."""
     model = convert(torch.nn.Linear(5, 3), (1, 5))
-    layer = next(one for one in network_of(model).layers if layer_kind(one) == "innerProduct")
+    layer = next(item for item in network_of(model).layers if layer_kind(item) == "innerProduct")
     layer.innerProduct.weights.floatValue[:] = [0.0] * 15
-    found = prove_unchanged(model, mark(model, SETTINGS, labels=("a", "b", "c")))
-    assert not found.proved
-    assert "NOT PROVED" in found.notes[0]
+    result = prove_unchanged(model, mark(model, SETTINGS, labels=("a", "b", "c")))
+    assert not result.proved
+    assert "NOT PROVED" in result.notes[0]
 
 
 def test_saturated_probabilities_are_told_apart_by_their_logits() -> None:
     """Softmaxes of 1 and 0 agree although the weights of the two networks are others."""
     model = convert(torch.nn.Linear(5, 3), (1, 5))
-    layer = next(one for one in network_of(model).layers if layer_kind(one) == "innerProduct")
+    layer = next(item for item in network_of(model).layers if layer_kind(item) == "innerProduct")
     layer.innerProduct.bias.floatValue[:] = [0.0, 400.0, 0.0]
     after = mark(model, SETTINGS, labels=("a", "b", "c"))
-    found = prove_unchanged(model, after)
-    assert found.proved
-    assert found.relative is not None
-    assert "logits were compared instead" in found.notes[0]
-    other = next(one for one in network_of(after).layers if layer_kind(one) == "innerProduct")
+    result = prove_unchanged(model, after)
+    assert result.proved
+    assert result.relative is not None
+    assert "logits were compared instead" in result.notes[0]
+    other = next(item for item in network_of(after).layers if layer_kind(item) == "innerProduct")
     other.innerProduct.weights.floatValue[:] = [2 * value for value in layer.innerProduct.weights.floatValue]
     with pytest.raises(BuildError, match="its logits differ"):
         prove_unchanged(model, after)

@@ -27,8 +27,8 @@ def edited(model: Model, within: Path = ()) -> Iterator[Model]:
 def edited_twice(model: Model, count: int, within: Path = ()) -> Iterator[Model]:
     """``count`` models with two edits each, drawn by their number."""
     first = list(_edits(_inner(model, within), within))
-    for number in range(count):
-        random = Random(number)
+    for index in range(count):
+        random = Random(index)
         changed = Model_pb2.Model()
         changed.CopyFrom(model)
         random.choice(first)(changed)

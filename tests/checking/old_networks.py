@@ -23,10 +23,10 @@ def old_network(seed: int) -> Model:
     blobs: dict[str, Shape] = {}
     for name in ("x", "w")[: random.choice((1, 1, 1, 2))]:
         blobs[name] = _input(model.description.input.add(name=name), random)
-    for number in range(random.randrange(2, 8)):
+    for index in range(random.randrange(2, 8)):
         read = random.choice(list(blobs)[-2:])
         add = random.choice(_LAYERS)
-        layer = network.layers.add(name=f"layer{number}", input=[read], output=[f"b{number}"])
+        layer = network.layers.add(name=f"layer{index}", input=[read], output=[f"b{index}"])
         blobs |= add(layer, blobs, random)
     last = list(blobs)[-1]
     _seq, channels, height, width = blobs[last]
@@ -276,7 +276,7 @@ def _concat(layer: Any, blobs: dict[str, Shape], random: Random) -> dict[str, Sh
 def _split(layer: Any, blobs: dict[str, Shape], random: Random) -> dict[str, Shape]:
     seq, channels, height, width = blobs[layer.input[0]]
     parts = random.choice((2, 2, 3))
-    layer.output.extend(f"{layer.output[0]}_{number}" for number in range(1, parts))
+    layer.output.extend(f"{layer.output[0]}_{index}" for index in range(1, parts))
     layer.split.nOutputs = _off(random, parts)
     return {str(blob): (seq, channels // parts, height, width) for blob in layer.output}
 
@@ -324,7 +324,7 @@ def _reduce(layer: Any, blobs: dict[str, Shape], random: Random) -> dict[str, Sh
     seq, *rest = blobs[layer.input[0]]
     layer.reduce.axis = axis = random.randrange(5)
     gone = {0: (0, 1, 2), 1: (1, 2), 2: (0,), 3: (1,), 4: (2,)}[axis]
-    out = [1 if at in gone else length for at, length in enumerate(rest)]
+    out = [1 if index in gone else length for index, length in enumerate(rest)]
     return {str(layer.output[0]): (seq, out[0], out[1], out[2])}
 
 
@@ -343,7 +343,7 @@ def _recurrent(layer: Any, blobs: dict[str, Shape], random: Random) -> dict[str,
     params = getattr(layer, kind)
     params.inputVectorSize, params.outputVectorSize = read, kept
     states = {"simpleRecurrent": 1, "gru": 1, "uniDirectionalLSTM": 2, "biDirectionalLSTM": 4}[kind]
-    layer.output.extend(f"{layer.output[0]}_{number}" for number in range(states))
+    layer.output.extend(f"{layer.output[0]}_{index}" for index in range(states))
     if kind == "simpleRecurrent" or random.random() < 0.3:
         layer.input.extend(random.choice(list(blobs)) for _ in range(states))
     whole = random.random() < 0.5
@@ -354,7 +354,7 @@ def _recurrent(layer: Any, blobs: dict[str, Shape], random: Random) -> dict[str,
     _recurrent_weights(kind, params, read, kept)
     width = 2 * kept if kind == "biDirectionalLSTM" else kept
     first: Shape = (seq if whole else 1, width, 1, 1)
-    return {str(blob): first if at == 0 else (1, kept, 1, 1) for at, blob in enumerate(layer.output)}
+    return {str(blob): first if index == 0 else (1, kept, 1, 1) for index, blob in enumerate(layer.output)}
 
 
 def _recurrent_weights(kind: str, params: Any, read: int, kept: int) -> None:

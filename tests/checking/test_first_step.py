@@ -40,16 +40,16 @@ def test_cross_entropy_curves_no_more_than_the_bound_says(inputs: int, outputs: 
 
 def test_two_even_classes_reach_the_bound() -> None:
     feature, weights = unit(3, bias=True), torch.zeros(2, 4, dtype=torch.float64)
-    found = curvature(lambda w: torch.nn.functional.cross_entropy(w @ feature, torch.tensor(0)), weights)
-    assert found == pytest.approx(2 / largest_rate("sgdOptimizer", head(3, 2, bias=True), cross_entropy=True))
+    result = curvature(lambda w: torch.nn.functional.cross_entropy(w @ feature, torch.tensor(0)), weights)
+    assert result == pytest.approx(2 / largest_rate("sgdOptimizer", head(3, 2, bias=True), cross_entropy=True))
 
 
 @pytest.mark.parametrize(("outputs", "reduction"), [(1, 0.5), (2, 0.5), (5, 0.2)])
 def test_squared_error_curves_as_the_bound_says(outputs: int, reduction: float) -> None:
     """Of one or two outputs half the sum of squares is the milder reading, of more their mean."""
     feature, weights = unit(3, bias=True), torch.randn(outputs, 4, dtype=torch.float64)
-    found = curvature(lambda w: reduction * (w @ feature).square().sum(), weights)
-    assert found == pytest.approx(2 / largest_rate("sgdOptimizer", head(3, outputs, bias=True), cross_entropy=False))
+    result = curvature(lambda w: reduction * (w @ feature).square().sum(), weights)
+    assert result == pytest.approx(2 / largest_rate("sgdOptimizer", head(3, outputs, bias=True), cross_entropy=False))
 
 
 @pytest.mark.parametrize(("rate", "rises"), [(1.5, False), (30.0, True)])

@@ -110,8 +110,8 @@ def test_nested_in_a_pipeline_the_same_problems_are_found_in_it(number: int) -> 
     outer = Model_pb2.Model(specificationVersion=4)
     outer.pipeline.models.add().CopyFrom(SOUND[number])
     nested = [problem for problem in judged(outer) if problem.where.startswith("models[0]: ")]
-    found = {(problem.rule, problem.where.removeprefix("models[0]: ")) for problem in nested}
-    assert {(problem.rule, problem.where) for problem in alone} <= found
+    result = {(problem.rule, problem.where.removeprefix("models[0]: ")) for problem in nested}
+    assert {(problem.rule, problem.where) for problem in alone} <= result
 
 
 def circular() -> Model:
@@ -141,8 +141,8 @@ def long_chain() -> Model:
     """Three thousand layers between the updatable layer and the loss: no rule may look at each beside each."""
     model = valid.plain()
     network = network_of(model)
-    for number in range(3000):
-        layer = network.layers.add(name=f"a{number}", input=[f"b{number}"], output=[f"b{number + 1}"])
+    for index in range(3000):
+        layer = network.layers.add(name=f"a{index}", input=[f"b{index}"], output=[f"b{index + 1}"])
         layer.activation.ReLU.SetInParent()
     network.layers[4].input[0], network.layers[-1].output[0] = "tanh", "y"
     valid.layer(model, "tanh").output[0] = "tanh"
@@ -153,8 +153,8 @@ def many_convolutions() -> Model:
     """A thousand updatable convolutions one behind the other."""
     model = valid.classifier()
     network = network_of(model)
-    for number in range(1000):
-        layer = network.layers.add(name=f"a{number}", input=[f"b{number}"], output=[f"b{number + 1}"], isUpdatable=True)
+    for index in range(1000):
+        layer = network.layers.add(name=f"a{index}", input=[f"b{index}"], output=[f"b{index + 1}"], isUpdatable=True)
         layer.convolution.SetInParent()
     return model
 

@@ -34,9 +34,9 @@ def _with(text: str) -> Model:
     model = classifier()
     network = network_of(model)
     network.updateParams.ClearField("optimizer")
-    for number, line in enumerate(text.splitlines()):
-        added = text_format.Parse(f'name: "new{number}" output: "new{number}" {line}', network.layers.add())
-        insert_layer(network, number, added)
+    for index, line in enumerate(text.splitlines()):
+        added = text_format.Parse(f'name: "new{index}" output: "new{index}" {line}', network.layers.add())
+        insert_layer(network, index, added)
         del network.layers[-1]
     return model
 

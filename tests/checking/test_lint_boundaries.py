@@ -132,12 +132,12 @@ def test_what_a_pipelines_last_member_is_trained_with() -> None:
 
 
 def test_training_inputs_of_a_knn() -> None:
-    for number, name in enumerate(("embedding", "label")):
+    for index, name in enumerate(("embedding", "label")):
         model = valid.nearest_neighbors()
         assert warned("neighbors_training_inputs", model) == []
-        model.description.trainingInput[number].type.doubleType.SetInParent()
+        model.description.trainingInput[index].type.doubleType.SetInParent()
         assert warned("neighbors_training_inputs", model) == [f"trainingInput '{name}'"]
-        del model.description.trainingInput[number]
+        del model.description.trainingInput[index]
         assert warned("neighbors_training_inputs", model) == ["trainingInput"]
         model.isUpdatable = False
         assert warned("neighbors_training_inputs", model) == []
@@ -180,11 +180,11 @@ def test_support_vectors() -> None:
             params.denseSupportVectors.vectors.add().values.extend([1] * length)
         assert warned("vectors_alike", model) == wanted
     params.ClearField("denseSupportVectors")
-    for number, indexes in enumerate(((1, 2), (0, 1), (2, 2), (), (3, 1))):
+    for position, indexes in enumerate(((1, 2), (0, 1), (2, 2), (), (3, 1))):
         vector = params.sparseSupportVectors.vectors.add()
         for index in indexes:
             vector.nodes.add(index=index, value=1)
-        assert vector is not None, number
+        assert vector is not None, position
     assert warned("vectors_alike", model) == ["sparseSupportVectors[1]", "sparseSupportVectors[2]"]
     params.ClearField("sparseSupportVectors")
     params.numberOfSupportVectorsPerClass[0] = 0
@@ -245,7 +245,7 @@ def test_a_batchnorm_matters_between_an_updatable_layer_and_the_loss_alone() -> 
     for at, wanted in ((0, 0), (-1, 1)):
         model = valid.classifier()
         network = network_of(model)
-        fc = next(number for number, each in enumerate(network.layers) if each.name == "fc")
+        fc = next(index for index, each in enumerate(network.layers) if each.name == "fc")
         number = fc if at == 0 else fc + 1
         read = str(network.layers[number].input[0])
         added = type(network.layers[0])(name="norm", input=[read], output=["normed"])

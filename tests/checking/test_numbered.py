@@ -24,7 +24,7 @@ SEVERITY = {rule.id: rule.severity for rule in RULES}
 
 
 def test_the_numbering_has_no_gap() -> None:
-    expected = [f"{section}.{number}" for section, last in SECTIONS.items() for number in range(1, last + 1)]
+    expected = [f"{section}.{index}" for section, last in SECTIONS.items() for index in range(1, last + 1)]
     assert [fact.number for fact in FACTS] == expected
 
 

@@ -20,18 +20,18 @@ ACCEPTED = int(
 
 def pipeline(kind: str, updatable: bool, *members: Model) -> Model:
     """Its interface has every input and output of ``members`` once; what else is described is of the last one."""
-    made = Model_pb2.Model(specificationVersion=8, isUpdatable=updatable)
-    made.description.CopyFrom(members[-1].description)
+    result = Model_pb2.Model(specificationVersion=8, isUpdatable=updatable)
+    result.description.CopyFrom(members[-1].description)
     for member in members[:-1]:
         for mine, its in (
-            (made.description.input, member.description.input),
-            (made.description.output, member.description.output),
+            (result.description.input, member.description.input),
+            (result.description.output, member.description.output),
         ):
             there = {feature.name for feature in mine}
             mine.extend(feature for feature in its if feature.name not in there)
-    inner = made.pipeline if kind == "pipeline" else getattr(made, kind).pipeline
+    inner = result.pipeline if kind == "pipeline" else getattr(result, kind).pipeline
     inner.models.extend(members)
-    return made
+    return result
 
 
 def models() -> Iterator[tuple[str, Model]]:
@@ -49,10 +49,10 @@ def models() -> Iterator[tuple[str, Model]]:
 
 
 def test_verdicts() -> None:
-    wrong, number = [], -1
-    for number, (name, model) in enumerate(models()):
+    wrong, index = [], -1
+    for index, (name, model) in enumerate(models()):
         sound = all(problem.severity != "error" for problem in check(model))
-        if sound != bool(ACCEPTED >> number & 1):
+        if sound != bool(ACCEPTED >> index & 1):
             wrong.append(name)
-    assert number + 1 == COUNT
+    assert index + 1 == COUNT
     assert wrong == []

@@ -13,7 +13,7 @@ def answering(*names: str) -> Model:
     kept = [feature for feature in model.description.output if feature.name not in ("h_out", "c_out")]
     for name in names:
         feature = type(kept[0])()
-        feature.CopyFrom(next(one for one in model.description.output if one.name == "h_out"))
+        feature.CopyFrom(next(item for item in model.description.output if item.name == "h_out"))
         feature.name = name
         kept.append(feature)
     del model.description.output[:]

@@ -18,8 +18,8 @@ def test_every_rule_stands_in_one_group() -> None:
 
 def test_every_rule_has_one_line_with_its_severity() -> None:
     rows = [line.split(" | ") for line in page().splitlines() if line.startswith("| ")]
-    told = {row[0].removeprefix("| "): (row[1], row[3]) for row in rows if row[1] in ("error", "warning")}
-    assert told == {rule.id: (rule.severity, rule.remedy) for rule in RULES}
+    result = {row[0].removeprefix("| "): (row[1], row[3]) for row in rows if row[1] in ("error", "warning")}
+    assert result == {rule.id: (rule.severity, rule.remedy) for rule in RULES}
 
 
 def test_threads_are_links() -> None:

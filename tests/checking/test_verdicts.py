@@ -34,12 +34,12 @@ def agree(models: Iterable[Model], noted: str) -> None:
     """The verdict on each of ``models`` is the noted one, where there is one."""
     count, rejected, left_out = noted.split(":")
     bits, without = int(rejected, 16), int(left_out, 16)
-    wrong, number = {}, -1
-    for number, model in enumerate(models):
+    wrong, index = {}, -1
+    for index, model in enumerate(models):
         errors = [str(problem) for problem in check(model) if problem.severity == "error"]
-        if bool(errors) != bool(bits >> number & 1) and not without >> number & 1:
-            wrong[number] = errors
-    assert number + 1 == int(count), "these are other edits than those that the validator was asked about"
+        if bool(errors) != bool(bits >> index & 1) and not without >> index & 1:
+            wrong[index] = errors
+    assert index + 1 == int(count), "these are other edits than those that the validator was asked about"
     assert wrong == {}
 
 

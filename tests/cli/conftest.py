@@ -99,7 +99,7 @@ def neighbors(size: int) -> Any:
         default_class_label="none",
         number_of_neighbors=3,
     )
-    builder.add_samples(np.eye(size, dtype=np.float32), [f"axis {number}" for number in range(size)])
+    builder.add_samples(np.eye(size, dtype=np.float32), [f"axis {index}" for index in range(size)])
     return builder.spec
 
 
@@ -130,10 +130,10 @@ def noise(seed: int, width: int = SIDE, height: int = SIDE) -> Image.Image:
 def photos(tmp_path: Path) -> Path:
     """Class folders with pictures of the model's own size: two blue, one green, two red."""
     folder = tmp_path / "photos"
-    for number, name in enumerate(("blue/a", "blue/b", "green/c", "red/d", "red/e")):
+    for index, name in enumerate(("blue/a", "blue/b", "green/c", "red/d", "red/e")):
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        noise(number).save(path)
+        noise(index).save(path)
     (folder / ".hidden").mkdir()
     noise(99).save(folder / ".hidden" / "thumbnail.png")
     return folder

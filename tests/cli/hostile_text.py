@@ -73,13 +73,13 @@ def _rename(message: Message, names: dict[str, str]) -> None:
             if isinstance(value, str):
                 setattr(message, field.name, names.get(value, value))
             elif not hasattr(value, "items"):
-                value[:] = [names.get(one, one) for one in value]
+                value[:] = [names.get(entry, entry) for entry in value]
         elif field.type == field.TYPE_MESSAGE:
             if isinstance(value, Message):
                 _rename(value, names)
             elif not hasattr(value, "items"):
-                for one in value:
-                    _rename(one, names)
+                for item in value:
+                    _rename(item, names)
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -101,7 +101,7 @@ def expect_safe(text: str) -> None:
     for line in text.split("\n"):
         assert not line.lstrip().startswith(FORGED)
         assert len(line) < LONGEST_LINE
-    marks = "".join("m" if unicodedata.combining(one) or unicodedata.category(one) == "Me" else "-" for one in text)
+    marks = "".join("m" if unicodedata.combining(item) or unicodedata.category(item) == "Me" else "-" for item in text)
     assert "m" * 5 not in marks
 
 

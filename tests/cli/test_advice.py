@@ -307,12 +307,12 @@ def test_a_picture_without_a_label_goes_into_a_folder_of_its_name(
 
 
 def test_a_knn_is_no_network_to_make_one_of(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
-    made, again = tmp_path / "knn.mlmodel", tmp_path / "again.mlmodel"
-    assert run("knn", picture_model, "-o", made).status == 0
-    ran = run("knn", made, "-o", again)
+    result, again = tmp_path / "knn.mlmodel", tmp_path / "again.mlmodel"
+    assert run("knn", picture_model, "-o", result).status == 0
+    ran = run("knn", result, "-o", again)
     assert ran.status == 1
     assert "ends in a k-NN already; update it, or give the network that it was made from" in ran.err
-    assert run("update", made, photos, "-o", again).status == 0
+    assert run("update", result, photos, "-o", again).status == 0
 
 
 def test_choices_are_listed_on_one_line(run: Run, picture_model: Path, tmp_path: Path) -> None:

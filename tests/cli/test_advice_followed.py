@@ -274,10 +274,10 @@ def stocked(folder: Path, picture_model: Path) -> Path:
     ]
     (folder / "many.json").write_text(json.dumps(rows))
     (folder / "alike.json").write_text(json.dumps([row for row in rows if row["kind"] == "a"]))
-    for number, kind in enumerate(("blue", "green", "red")):
+    for position, kind in enumerate(("blue", "green", "red")):
         (folder / "photos" / kind).mkdir(parents=True)
         for index in range(3):
-            noise(10 * number + index).save(folder / "photos" / kind / f"{index}.png")
+            noise(10 * position + index).save(folder / "photos" / kind / f"{index}.png")
     (folder / "written").mkdir()
     (folder / "written" / "recipe.toml").write_text("")
     return folder

@@ -39,8 +39,8 @@ print(most_memory())
 
 def model(kind: str) -> Model:
     """One input ``x``: a picture of 32 x 32, or an array of any length."""
-    made = Model_pb2.Model(specificationVersion=4)
-    feature = made.description.input.add(name="x").type
+    result = Model_pb2.Model(specificationVersion=4)
+    feature = result.description.input.add(name="x").type
     if kind == "picture":
         feature.imageType.width = feature.imageType.height = 32
         feature.imageType.colorSpace = 20
@@ -48,7 +48,7 @@ def model(kind: str) -> Model:
         feature.multiArrayType.dataType = 65568
         feature.multiArrayType.shapeRange.sizeRanges.add(lowerBound=1, upperBound=-1)
         feature.multiArrayType.shape.append(1)
-    return made
+    return result
 
 
 def read(path: Path, kind: str, fit: str = "centerCrop") -> tuple[str, int]:
@@ -165,8 +165,8 @@ def sparse_array(path: Path) -> None:
 def test_tables(tmp_path: Path, write: Callable[[Path], None], name: str, said: str) -> None:
     path = tmp_path / name
     write(path)
-    found, memory = read(path, "array")
-    assert said in found
+    result, memory = read(path, "array")
+    assert said in result
     assert memory < LIMIT
 
 
@@ -185,8 +185,8 @@ def test_json_is_read_as_pythons_own_reader_does(tmp_path: Path, number: int, in
     path = tmp_path / "x.json"
     path.write_text("\ufeff \n" + json.dumps(CASES[number], indent=indent, ensure_ascii=False) + "\n ", "utf-8")
     expected = CASES[number] if isinstance(CASES[number], list) else [CASES[number]]
-    found = list(json_rows(path, features_of(model("array"), "scaleFill")))
-    assert [row for _, row in found] == expected
+    actual = list(json_rows(path, features_of(model("array"), "scaleFill")))
+    assert [row for _, row in actual] == expected
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,6 @@ def test_a_fault_far_behind_is_told_with_its_line(tmp_path: Path) -> None:
 def test_quoted_lines_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('\ufeffx\r\n"[1,\r\n 2]"\r\n\r\n"[3]"\r\n', "utf-8", newline="")
-    found = list(csv_rows(path, features_of(model("array"), "scaleFill")))
-    assert [row for _, row in found] == [{"x": [1, 2]}, {"x": [3]}]
-    assert [where for where, _ in found] == [f"{path}:3", f"{path}:5"]
+    result = list(csv_rows(path, features_of(model("array"), "scaleFill")))
+    assert [row for _, row in result] == [{"x": [1, 2]}, {"x": [3]}]
+    assert [where for where, _ in result] == [f"{path}:3", f"{path}:5"]

@@ -88,9 +88,9 @@ def test_models_that_are_wrong(
     assert ran.out.replace("\n", "").isprintable()
     assert rules <= {rule for rule in rules if f" {rule}" in ran.out}
     assert run("check", path, "--strict").status == strict
-    told = json.loads(run("check", path, "--json").out)[str(path)]
-    assert rules <= {problem["rule"] for problem in told}
-    assert len(told) == len(ran.out.splitlines())
+    result = json.loads(run("check", path, "--json").out)[str(path)]
+    assert rules <= {problem["rule"] for problem in result}
+    assert len(result) == len(ran.out.splitlines())
 
 
 @pytest.mark.parametrize(("arguments", "status"), [((), 2), (("--wrong",), 2), (("nowhere.mlmodel",), 1), (("/",), 1)])

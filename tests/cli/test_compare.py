@@ -40,7 +40,7 @@ def test_a_report_for_people_and_for_programs(run: Run, models: Any, tmp_path: P
     schema = Path(__file__).parents[2] / "docs" / "lab-report.schema.json"
     jsonschema.validate(said, json.loads(schema.read_text(encoding="utf-8")))
     assert said == json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert [one["name"] for one in said["entrants"]][:3] == ["network", "knn", "network + replay 1"]
+    assert [item["name"] for item in said["entrants"]][:3] == ["network", "knn", "network + replay 1"]
     page = (out / "report.html").read_text(encoding="utf-8")
     for fact in (*said["conclusions"], "best is the upper left", "network + replay 1"):
         assert fact.replace("'", "&#39;") in page or fact in page
@@ -109,9 +109,9 @@ def test_a_page_shows_the_pictures_of_the_worst_owners(models: Any) -> None:
     network, knn, data = models
     result = cu.compare([network, knn], data, owners=6, shots=[0, 1], workers=1)
     small = np.zeros((100, 64, 64, 3), np.uint8)
-    assert all(isinstance(one, WorstOwner) for one in result.worst)
+    assert all(isinstance(item, WorstOwner) for item in result.worst)
     page = render_comparison(result, small)
-    assert page.count("data:image/png") == sum(len(one.rows) for one in result.worst)
+    assert page.count("data:image/png") == sum(len(item.rows) for item in result.worst)
 
 
 def test_pictures_in_the_style_of_their_owner(tmp_path: Path) -> None:
@@ -129,9 +129,9 @@ def test_pictures_in_the_style_of_their_owner(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     for label, low in (("dark", 0), ("light", 150)):
         (tmp_path / label).mkdir()
-        for number in range(20):
+        for index in range(20):
             pixels = np.clip(random.integers(low, low + 100, (8, 8, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / label / f"{number}.png")
+            Image.fromarray(pixels).save(tmp_path / label / f"{index}.png")
     accuracy = []
     for brightness in (1.0, 0.4):
         scenario = {

@@ -133,7 +133,7 @@ def test_pictures_of_0_to_1_can_be_said_and_are_not_asked_for_again(run: Run, tm
     ran = run("convert", *options, "-o", said, "--pixels", "0..1")
     assert (ran.status, ran.err) == (0, "")
     assert "--pixels" not in ran.out
-    layers = [len(read_model(one).neuralNetworkClassifier.layers) for one in (by_default, said)]
+    layers = [len(read_model(item).neuralNetworkClassifier.layers) for item in (by_default, said)]
     assert layers[0] == layers[1]  # 0..1 costs nothing
     ran = run("convert", *options, "-o", said, "--pixels", "0..1", "--mean", "0.5")
     assert ran.status == 2
@@ -244,7 +244,7 @@ def test_the_list_of_converters(run: Run) -> None:
     said = run("converters").out
     assert "sklearn" in said
     assert "scikit-learn: linear classifiers" in said
-    listed = {one["name"]: one for one in json.loads(run("converters", "--json").out)}
+    listed = {item["name"]: item for item in json.loads(run("converters", "--json").out)}
     assert listed["sklearn"]["missing"] == []
     assert ".skops" in listed["sklearn"]["endings"]
 

@@ -117,8 +117,8 @@ def test_a_file_cannot_speak_to_the_terminal(run: Run, base: Path, tmp_path: Pat
 
 def test_a_long_list_is_cut(run: Run, base: Path, tmp_path: Path) -> None:
     other = valid.classifier()
-    for number in range(60):
-        other.description.metadata.userDefined[f"key{number}"] = "text"
+    for index in range(60):
+        other.description.metadata.userDefined[f"key{index}"] = "text"
     result = run("diff", base, written(other, tmp_path / "other.mlmodel"))
     assert "  … 20 more (--json has them all)" in result.out
 

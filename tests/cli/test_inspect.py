@@ -72,8 +72,8 @@ def test_machines_and_suppression(tmp_path: Path, build: Any, texts: tuple[str, 
     assert result.exit_code == 0
     for text in texts:
         assert text in result.stdout
-    told = json.loads(CliRunner().invoke(app, [str(tmp_path / "one.mlmodel"), "--json"]).stdout)
-    assert dict(told["facts"])
+    output = json.loads(CliRunner().invoke(app, [str(tmp_path / "one.mlmodel"), "--json"]).stdout)
+    assert dict(output["facts"])
 
 
 def test_a_file_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_what_check_finds_stands_on_top(tmp_path: Path, rule: str) -> None:
     status, model = PROBLEMS[rule]
     write_model(model, tmp_path / "m.mlmodel")
     result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])
-    found = [problem for problem in check(model) if problem.rule == rule]
-    assert found
+    output = [problem for problem in check(model) if problem.rule == rule]
+    assert output
     assert result.exit_code == status
-    assert str(found[0]) in result.stdout.partition("Problems\n")[2].partition("\n\n")[0]
+    assert str(output[0]) in result.stdout.partition("Problems\n")[2].partition("\n\n")[0]
     as_json = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel"), "--json"])
     assert as_json.exit_code == status
     assert json.loads(as_json.stdout)["problems"] == [asdict(problem) for problem in check(model)]
@@ -177,9 +177,9 @@ def test_what_check_finds_stands_on_top(tmp_path: Path, rule: str) -> None:
 
 def test_many_problems_of_one_rule_are_counted(tmp_path: Path) -> None:
     model = valid.classifier()
-    for number in range(9):
+    for index in range(9):
         model.neuralNetworkClassifier.layers.add(
-            name=f"{number}", input=[f"none{number}"], output=[f"out{number}"]
+            name=f"{index}", input=[f"none{index}"], output=[f"out{index}"]
         ).softmax.SetInParent()
     write_model(model, tmp_path / "m.mlmodel")
     result = CliRunner().invoke(app, [str(tmp_path / "m.mlmodel")])

@@ -7,9 +7,9 @@ from tests.cli.conftest import Run
 
 def test_sign_and_check(run: Run, tmp_path: Path) -> None:
     key, site = tmp_path / "keys" / "mine", tmp_path / "site"
-    made = run("keygen", key)
-    assert made.status == 0
-    assert Path(f"{key}.pub").read_text().strip() in made.out
+    result = run("keygen", key)
+    assert result.status == 0
+    assert Path(f"{key}.pub").read_text().strip() in result.out
     secret = key.read_text().splitlines()[1]
     signed = run("publish", "--to", site, "--sign", key)
     assert signed.status == 0
@@ -17,7 +17,7 @@ def test_sign_and_check(run: Run, tmp_path: Path) -> None:
     assert checked.status == 0
     again = run("keygen", key)
     assert (again.status, again.err.count("\n")) == (1, 1)
-    assert not [ran for ran in (made, signed, checked, again) if secret in ran.out + ran.err]
+    assert not [ran for ran in (result, signed, checked, again) if secret in ran.out + ran.err]
 
 
 def test_usage(run: Run, tmp_path: Path) -> None:

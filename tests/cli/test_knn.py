@@ -53,10 +53,10 @@ def test_a_classifier_is_cut_and_remembers_pictures(run: Run, picture_model: Pat
     assert "cut before its head; its 192 features agree within" in ran.out
     assert "samples: 2 blue, 1 green, 2 red; the first sample finds itself" in ran.out
     assert f"{out}: {out.stat().st_size:,} bytes" in ran.out
-    made = read_model(out)
-    assert check(made) == []
-    assert [feature.name for feature in made.description.output] == ["label", "probabilities"]
-    classifier = nearest_neighbors_of(made)
+    result = read_model(out)
+    assert check(result) == []
+    assert [feature.name for feature in result.description.output] == ["label", "probabilities"]
+    classifier = nearest_neighbors_of(result)
     assert list(classifier.numberOfNeighbors.set.values) == [1, 3, 5]
     assert classifier.WhichOneof("WeightingScheme") == "uniformWeighting"
     predicted = run("predict", out, photos, "--json").out.splitlines()
@@ -75,14 +75,14 @@ def test_an_extractor_is_taken_as_it_is_with_its_names(run: Run, features: Path,
     assert (report["model"], report["bytes"]) == (str(out), out.stat().st_size)
     assert (report["extractor"], report["embedding"]) == ("as it is", {"name": "y", "length": 2})
     assert report["samples"] == [{"label": 1, "count": 1}, {"label": 2, "count": 2}]
-    made = read_model(out)
-    assert check(made) == []
-    assert [str(feature.name) for feature in made.description.input] == ["x"]
-    classifier = nearest_neighbors_of(made)
+    result = read_model(out)
+    assert check(result) == []
+    assert [str(feature.name) for feature in result.description.input] == ["x"]
+    classifier = nearest_neighbors_of(result)
     assert (classifier.defaultInt64Label, classifier.nearestNeighborsIndex.singleKdTreeIndex.leafSize) == (-7, 12)
     rows = [{"x": np.load(arrays / "1/a.npy")}, *({"x": row} for row in np.load(arrays / "2/b.npy"))]
     answers = [np.ravel(answer["y"]) for answer in load(valid.exact()).predict(rows)]
-    np.testing.assert_allclose(samples_of(made).embeddings, answers, rtol=1e-5)
+    np.testing.assert_allclose(samples_of(result).embeddings, answers, rtol=1e-5)
 
 
 def test_an_output_of_rank_1_needs_no_other_layer(run: Run, tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_an_extractor_of_the_first_kind_of_mapping(run: Run, tmp_path: Path) -> 
     out = tmp_path / "knn.mlmodel"
     ran = run("knn", written(model, tmp_path / "plain.mlmodel"), "-o", out)
     assert ran.status == 0, ran.err
-    made = read_model(out)
-    assert check(made) == []
+    result = read_model(out)
+    assert check(result) == []
     rows = [{"x": np.random.default_rng(0).normal(size=5)}]
-    learned = UpdateTask(made, [{**row, "label": "a"} for row in rows]).resume().model.message
+    learned = UpdateTask(result, [{**row, "label": "a"} for row in rows]).resume().model.message
     np.testing.assert_allclose(samples_of(learned).embeddings[0], load(model).predict(rows[0])["y"], rtol=1e-5)
 
 
@@ -162,7 +162,7 @@ def test_a_file_for_the_result_must_be_named(run: Run, picture_model: Path) -> N
 def test_what_cannot_be_built(run: Run, picture_model: Path, photos: Path, options: list[str], sentence: str) -> None:
     out = picture_model.with_name("old.mlmodel")
     out.write_bytes(b"old")
-    ran = run("knn", picture_model, "-o", out, *(str(photos) if one == "PHOTOS" else one for one in options))
+    ran = run("knn", picture_model, "-o", out, *(str(photos) if option == "PHOTOS" else option for option in options))
     assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
     assert sentence in ran.err
     assert out.read_bytes() == b"old"

@@ -40,7 +40,7 @@ def adding(shape: tuple[int, ...], axes: int = 1) -> Model:
 def test_many_large_answers_are_not_held_at_once(tmp_path: Path) -> None:
     model, rows = tmp_path / "model.mlmodel", tmp_path / "rows.json"
     write_model(adding((4096, 4096)), model)
-    rows.write_text(json.dumps([{"x": [number]} for number in range(12)]))
+    rows.write_text(json.dumps([{"x": [index]} for index in range(12)]))
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, "predict", str(model), str(rows)],
         cwd=Path(__file__).parents[2],

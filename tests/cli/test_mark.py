@@ -51,7 +51,7 @@ def test_a_marked_model_breaks_no_rule_answers_as_torch_and_learns(marked: Path)
     said = [[answer[name][label] for label in LABELS] for answer in runnable.predict(rows)]
     np.testing.assert_allclose(said, expected, atol=1e-5)
     target = model.description.predictedFeatureName
-    training = [{**row, target: LABELS[number % 3]} for number, row in enumerate(rows)]
+    training = [{**row, target: LABELS[index % 3]} for index, row in enumerate(rows)]
     mean = Assumptions(epoch_loss="mean over rows")  # the last mini-batch alone may be an easy or a hard one
     first = UpdateTask(runnable, training, parameters={"epochs": 1, "miniBatchSize": 2}, assumptions=mean).resume()
     longer = UpdateTask(runnable, training, parameters={"epochs": 20, "miniBatchSize": 2}, assumptions=mean).resume()

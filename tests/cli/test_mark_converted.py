@@ -137,10 +137,10 @@ def test_a_converted_network_is_repaired_marked_checked_and_learns(run: Run, tmp
     given.write_bytes(content)
     ran = run("mark", given, "-o", out, "--labels", ",".join(LABELS), "--last", len(case.trained), *OPTIONS)
     assert ran.status == 0, ran.err
-    told = json.loads(ran.out)
-    assert told["largest_difference"] <= 1e-5
-    assert (tuple(told["updatable"]), told["warnings"]) == (case.trained, [])
-    repairs = [note for note in told["repairs"] if not note.startswith("layers have readable names: ")]
+    output = json.loads(ran.out)
+    assert output["largest_difference"] <= 1e-5
+    assert (tuple(output["updatable"]), output["warnings"]) == (case.trained, [])
+    repairs = [note for note in output["repairs"] if not note.startswith("layers have readable names: ")]
     assert len(repairs) == len(case.repairs)
     for note, words in zip(repairs, case.repairs, strict=True):
         assert words in note
@@ -163,9 +163,9 @@ def test_a_keras_regressor(run: Run, tmp_path: Path) -> None:
     given.write_bytes(converted(build(), (1, 5)))
     ran = run("mark", given, "-o", out, "--last", 2, *OPTIONS)
     assert ran.status == 0, ran.err
-    told = json.loads(ran.out)
-    assert told["updatable"] == ["fc1", "fc2"]
-    (warning,) = told["warnings"]
+    result = json.loads(ran.out)
+    assert result["updatable"] == ["fc1", "fc2"]
+    (warning,) = result["warnings"]
     assert "squared error reads" in warning
     assert run("check", out).status == 0
     model = read_model(out)

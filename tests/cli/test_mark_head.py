@@ -36,8 +36,8 @@ def test_spare_labels_get_defaults_with_which_they_can_be_learned(run: Run, sour
         assert (ran.status, slow in ran.out) == (0, advised)
         optimizer = network_of(read_model(out)).updateParams.optimizer.sgdOptimizer
         assert (optimizer.learningRate.defaultValue, optimizer.miniBatchSize.defaultValue) == (rate, size)
-        told = json.loads(run("mark", source, "--labels", "a,b,c", "--dry-run", "--json", *options).out)
-        assert [slow in line for line in told["advice"]] == [True] * advised
+        output = json.loads(run("mark", source, "--labels", "a,b,c", "--dry-run", "--json", *options).out)
+        assert [slow in line for line in output["advice"]] == [True] * advised
 
 
 def test_marked_again_spare_labels_and_their_defaults_stay(run: Run, source: Path) -> None:

@@ -40,11 +40,11 @@ def test_losses(run: Run, tmp_path: Path, options: list[str], kind: str) -> None
 def test_a_regressor_becomes_a_classifier_of_other_labels(run: Run, tmp_path: Path) -> None:
     given, out = tmp_path / "given.mlmodel", tmp_path / "out.mlmodel"
     model = converted("two layers, logits")
-    made = type(model).FromString(model.SerializeToString())
-    made.neuralNetworkRegressor.layers.extend(model.neuralNetwork.layers)
-    made.neuralNetworkRegressor.arrayInputShapeMapping = model.neuralNetwork.arrayInputShapeMapping
-    made.description.predictedFeatureName = model.description.output[0].name
-    write_model(made, given)
+    result = type(model).FromString(model.SerializeToString())
+    result.neuralNetworkRegressor.layers.extend(model.neuralNetwork.layers)
+    result.neuralNetworkRegressor.arrayInputShapeMapping = model.neuralNetwork.arrayInputShapeMapping
+    result.description.predictedFeatureName = model.description.output[0].name
+    write_model(result, given)
     ran = run("mark", given, "-o", out, "--head", "new", "--labels", "low,high")
     assert ran.status == 0, ran.err
     assert "fc2 is updatable and new; with the old weights, predictions agree within" in ran.out

@@ -30,15 +30,15 @@ def test_a_logistic_classifier(run: Run, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out.mlmodel"
     ran = run("mark", FILES / f"{name}.mlmodel", "-o", out, *OPTIONS)
     assert ran.status == 0, ran.err
-    told = json.loads(ran.out)
-    assert told["repairs"] == ["glmClassifier became innerProduct and softmax, with the same predictions"]
-    assert (told["updatable"], told["warnings"]) == (["fc"], [])
+    output = json.loads(ran.out)
+    assert output["repairs"] == ["glmClassifier became innerProduct and softmax, with the same predictions"]
+    assert (output["updatable"], output["warnings"]) == (["fc"], [])
     assert run("check", out).status == 0
     model = read_model(out)
     assert model.specificationVersion == 4
     answer = load(model).predict(ANSWERS[name]["rows"])
     spread = str(model.description.predictedProbabilitiesName)
-    said = [list(one[spread].values()) for one in answer]
+    said = [list(item[spread].values()) for item in answer]
     np.testing.assert_allclose(said, ANSWERS[name]["probabilities"], atol=1e-6)
     label = str(model.description.predictedFeatureName)
     labels = list(answer[0][spread])
@@ -52,8 +52,8 @@ def test_a_drawing_classifier(run: Run, tmp_path: Path, last: int, trained: list
     assert read_model(given).specificationVersion == 1
     ran = run("mark", given, "-o", out, "--last", last, *OPTIONS)
     assert ran.status == 0, ran.err
-    told = json.loads(ran.out)
-    assert (told["updatable"], told["repairs"], told["warnings"]) == (trained, [], [])
+    output = json.loads(ran.out)
+    assert (output["updatable"], output["repairs"], output["warnings"]) == (trained, [], [])
     assert run("check", out).status == 0
     drawings = {"level": line(0.0), "slope": line(1.0)}
     assert {name: load(out).predict({"drawing": picture})["label"] for name, picture in drawings.items()} == {
@@ -71,17 +71,17 @@ def test_an_activity_classifier_with_its_recurrent_layer(run: Run, tmp_path: Pat
     write_model(model, given)
     ran = run("mark", given, "-o", out, "--last", 3, *OPTIONS)
     assert ran.status == 0, ran.err
-    told = json.loads(ran.out)
-    assert told["updatable"] == ["lstm", "dense0", "dense1"]
-    assert told["repairs"][0].startswith("layers[9] 'bn': batchnorm was folded into layers[8] 'dense0'")
-    assert told["largest_difference"] < 1e-5
+    output = json.loads(ran.out)
+    assert output["updatable"] == ["lstm", "dense0", "dense1"]
+    assert output["repairs"][0].startswith("layers[9] 'bn': batchnorm was folded into layers[8] 'dense0'")
+    assert output["largest_difference"] < 1e-5
     assert [problem.severity for problem in check(out) if problem.severity == "error"] == []
     random = np.random.default_rng(1)
     rows = [
         {"x": random.normal(size=10), "y": random.normal(size=10), "stateIn": random.normal(size=400), "label": label}
         for label in ("run", "sit", "walk") * 2
     ]
-    learns(out, rows, told["updatable"], epochs=4)
+    learns(out, rows, output["updatable"], epochs=4)
     ran = run("mark", given, "-o", out, "--last", 4)
     assert ran.status == 1
     assert "layers[4] 'hiddenIn' (slice) blocks the gradient" in ran.err

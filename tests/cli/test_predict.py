@@ -43,9 +43,9 @@ def test_folders_of_pictures_against_torch(run: Run, picture_model: Path, photos
     rows = _rows(ran)
     assert ran.status == 0
     assert [Path(row["input"]).stem for row in rows] == ["a", "b", "c", "d", "e"]
-    expected = _torch_probabilities(picture_model, [noise(number) for number in range(5)])
-    found = np.array([_probabilities(row) for row in rows])
-    assert np.allclose(found, expected, atol=1e-6)
+    expected = _torch_probabilities(picture_model, [noise(index) for index in range(5)])
+    actual = np.array([_probabilities(row) for row in rows])
+    assert np.allclose(actual, expected, atol=1e-6)
     assert [row["label"] for row in rows] == [LABELS[number] for number in expected.argmax(1)]
     assert ran.err == ""
 
@@ -282,8 +282,8 @@ def test_a_folder_without_pictures(run: Run, picture_model: Path, tmp_path: Path
 def test_a_folder_of_arrays(run: Run, vector_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "rows"
     (folder / "deeper").mkdir(parents=True)
-    for number, vector in enumerate(_vectors()):
-        np.save(folder / "deeper" / f"{number}.npy", vector)
+    for index, vector in enumerate(_vectors()):
+        np.save(folder / "deeper" / f"{index}.npy", vector)
     rows = _rows(run("predict", vector_model, folder, "--json"))
     engine = f"torch {torch.__version__.partition('+')[0]}"
     expected = [{"input": "", "engine": engine, **row} for row in _library(vector_model)]
@@ -330,21 +330,21 @@ def test_an_output_called_input_does_not_take_the_name_of_the_row(
     builder = NeuralNetworkBuilder(
         [("x", datatypes.Array(4))], [(name, datatypes.Array(4)) for name in names], disable_rank5_shape_mapping=True
     )
-    for number, name in enumerate(names):
-        builder.add_activation(name, "LINEAR", "x", name, [number + 1, 0])
+    for index, name in enumerate(names):
+        builder.add_activation(name, "LINEAR", "x", name, [index + 1, 0])
     write_model(builder.spec, tmp_path / "model.mlmodel")
     rows = [{"x": [1, 2, 3, 4]}, {"x": [4, 3, 2, 1]}]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     ran = run("predict", tmp_path / "model.mlmodel", tmp_path / "rows.json", "--json")
     assert ran.status == 0, ran.err
-    for number, (told, row) in enumerate(zip(_rows(ran), rows, strict=True)):
-        assert {name: told.pop(name) for name in names} == {
+    for index, (item, row) in enumerate(zip(_rows(ran), rows, strict=True)):
+        assert {name: item.pop(name) for name in names} == {
             name: [value * (factor + 1) for value in row["x"]] for factor, name in enumerate(names)
         }
-        assert told.pop("engine").startswith("torch ")
-        ((key, value),) = told.items()  # what is left is the row's name
+        assert item.pop("engine").startswith("torch ")
+        ((key, value),) = item.items()  # what is left is the row's name
         assert key == ("input__" if "input_" in names else "input_")
-        assert value == f"{tmp_path / 'rows.json'}[{number}]"
+        assert value == f"{tmp_path / 'rows.json'}[{index}]"
     table = run("predict", tmp_path / "model.mlmodel", tmp_path / "rows.json").out
     assert "rows.json[1]" in table
     assert "[4] 4, 3, 2, 1" in table

@@ -51,11 +51,11 @@ def test_each_pixel_has_half_of_its_labels_color(run: Run, picture: Image.Image,
     picture.save(tmp_path / "photo.png")
     ran = run("predict", tmp_path / "segmenter.mlmodel", tmp_path / "photo.png", "--overlay", tmp_path / "masks")
     assert ran.status == 0, ran.err
-    made = np.asarray(Image.open(tmp_path / "masks" / "photo.png").convert("RGB"), int)
+    result = np.asarray(Image.open(tmp_path / "masks" / "photo.png").convert("RGB"), int)
     given = np.asarray(picture, int)
     for rows, color in ((slice(0, 4), (255, 128, 0)), (slice(6, 8), (0, 128, 255))):
-        assert np.abs(made[rows, rows] - (given[rows, rows] + color) / 2).max() <= 1
-    np.testing.assert_array_equal(made[0, 4:], given[0, 4:])  # the background
+        assert np.abs(result[rows, rows] - (given[rows, rows] + color) / 2).max() <= 1
+    np.testing.assert_array_equal(result[0, 4:], given[0, 4:])  # the background
     assert "red thing 25%" in ran.err
 
 
@@ -77,8 +77,8 @@ def test_a_filters_picture_is_written(run: Run, picture: Image.Image, tmp_path: 
     picture.save(tmp_path / "photo.png")
     ran = run("predict", tmp_path / "filter.mlmodel", tmp_path / "photo.png", "--overlay", tmp_path / "made")
     assert ran.status == 0, ran.err
-    made = np.asarray(Image.open(tmp_path / "made" / "photo.png").convert("RGB"))
-    np.testing.assert_array_equal(made, np.asarray(picture)[..., [1, 0, 2]])
+    result = np.asarray(Image.open(tmp_path / "made" / "photo.png").convert("RGB"))
+    np.testing.assert_array_equal(result, np.asarray(picture)[..., [1, 0, 2]])
 
 
 def test_a_classifier_has_no_mask(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
@@ -91,15 +91,15 @@ def test_a_classifier_has_no_mask(run: Run, picture_model: Path, photos: Path, t
 def test_the_palette_is_that_of_pascal_voc() -> None:
     """Its first colors are published with the challenge's development kit."""
     known = ["000000", "800000", "008000", "808000", "000080", "800080", "008080", "808080", "400000", "c00000"]
-    assert ["{:02x}{:02x}{:02x}".format(*palette(number)) for number in range(10)] == known
+    assert ["{:02x}{:02x}{:02x}".format(*palette(index)) for index in range(10)] == known
 
 
 @pytest.mark.parametrize("params", ["[", "[]", '{"labels": 3, "colors": [7]}', '{"colors": ["red"]}'])
 def test_metadata_of_another_kind_leaves_the_palette(picture: Image.Image, params: str) -> None:
     model = segmenter()
     model.description.metadata.userDefined[PARAMETERS_KEY] = params
-    made = overlay(model, picture, cu.load(model).predict({"image": picture}))
-    assert made.shares.keys() == {"class 0", "class 1", "class 2"}
+    result = overlay(model, picture, cu.load(model).predict({"image": picture}))
+    assert result.shares.keys() == {"class 0", "class 1", "class 2"}
 
 
 def test_a_map_of_labels_and_one_of_scores_are_told_apart() -> None:

@@ -15,7 +15,7 @@ from coreml_updatable.spec.io import write_model
 from tests.cli.conftest import Run
 
 SAMPLES, RATE = 800, 16_000
-CLASSES = [f"class {number}" for number in range(7)]
+CLASSES = [f"class {index}" for index in range(7)]
 WEIGHTS = np.random.default_rng(5).normal(size=(len(CLASSES), SAMPLES)) * 0.2
 
 
@@ -49,9 +49,9 @@ def test_the_mean_over_the_windows(
     (row,) = [json.loads(line) for line in ran.out.splitlines()]
     mixed = wave.mean(axis=1)
     heard = mixed if rate == RATE else resample_poly(mixed, RATE, rate)
-    found = [row["scores"][label] for label in CLASSES]
+    actual = [row["scores"][label] for label in CLASSES]
     shares = expected(heard, SAMPLES // 2)
-    np.testing.assert_allclose(found, shares, atol=1e-5)
+    np.testing.assert_allclose(actual, shares, atol=1e-5)
     assert row["label"] == CLASSES[int(shares.argmax())]
     assert ("mixed to one channel" in ran.err) == (channels == 2)
     assert ("resampled" in ran.err) == (rate != RATE)
@@ -63,8 +63,8 @@ def test_five_are_shown_and_the_hop_can_be_chosen(run: Run, model: Path, tmp_pat
     ran = run("predict", model, tmp_path / "clip.wav")
     assert sum(label in ran.out for label in CLASSES) == 5
     ran = run("predict", model, tmp_path / "clip.wav", "--json", "--hop", "0.01")
-    found = [json.loads(ran.out)["scores"][label] for label in CLASSES]
-    np.testing.assert_allclose(found, expected(wave, 160), atol=1e-5)
+    actual = [json.loads(ran.out)["scores"][label] for label in CLASSES]
+    np.testing.assert_allclose(actual, expected(wave, 160), atol=1e-5)
     assert "21 windows" in ran.err
 
 

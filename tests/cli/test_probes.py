@@ -75,8 +75,8 @@ def test_a_device_is_recognized_from_the_files_alone(run: Run, probed: Path) -> 
     )
     ran = run("probes", "--read", _results(probed, device), "--json")
     assert ran.status == 0
-    found = {verdict["assumption"]: verdict["choice"] for verdict in json.loads(ran.out)["verdicts"]}
-    assert {option: found[option] for option in asdict(device)} == asdict(device)
+    result = {verdict["assumption"]: verdict["choice"] for verdict in json.loads(ran.out)["verdicts"]}
+    assert {option: result[option] for option in asdict(device)} == asdict(device)
 
 
 def test_what_was_found_becomes_the_default_of_update(
@@ -194,7 +194,7 @@ def test_results_become_a_file_to_send_in(run: Run, tmp_path: Path) -> None:
         ({"results": {"gradient": ["1"]}}, "results.gradient.0"),
         ({"results": {"gradient": [10**400]}}, "is not the app's output"),
         ({"results": {"gradient": [0.0] * 1001}}, "results.gradient"),
-        ({"results": {f"option{number}": [] for number in range(1001)}}, "results"),
+        ({"results": {f"option{index}": [] for index in range(1001)}}, "results"),
         ({"choices": []}, "choices"),
     ],
 )

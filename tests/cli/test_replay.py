@@ -32,9 +32,9 @@ def test_replay(run: Run, picture_model: Path, tmp_path: Path) -> None:
     write_model(other, tmp_path / "other.mlmodel")
     ran = run("replay", tmp_path / "P.vectors.json", tmp_path / "other.mlmodel", "--json")
     assert ran.status == 1
-    told = json.loads(ran.out)
-    assert not told["is_the_recorded_file"]
-    assert told["stages"][0]["faults"]
+    output = json.loads(ran.out)
+    assert not output["is_the_recorded_file"]
+    assert output["stages"][0]["faults"]
     ran = run("replay", tmp_path / "P.vectors.json", tmp_path / "other.mlmodel")
     assert ran.out.startswith("note: ")
     ran = run("replay", picture_model, picture_model)

@@ -80,9 +80,9 @@ OF_COMMANDS_ONLY = {"out", "backbone", "host", "port", "epochs", "data", "owner"
 
 
 def test_every_sentence_of_the_library_has_a_python_spelling() -> None:
-    found = list(sentences())
-    assert len(found) > 60
-    for place, text in found:
+    result = list(sentences())
+    assert len(result) > 60
+    for place, text in result:
         written = in_python(text)
         left = set(re.findall(r"--[a-z-]+", written)) - {"--max-memory", "--no-deps", "--threads", "--read"}
         assert not left or "var(--" in text, (place, written)
@@ -150,8 +150,8 @@ def test_advice_from_python_is_followed_as_it_stands() -> None:
     model = cu.convert(network, converter="torch", inputs=["x:4"], answer="kind", labels=["a", "b", "c"])
     rows = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     expected = torch.softmax(network(torch.tensor(rows))["kind"], 1).detach().numpy()
-    found = [answer["labelProbability"] for answer in model.predict([{"x": row} for row in rows])]
-    assert np.allclose([[one[label] for label in "abc"] for one in found], expected, atol=1e-6)
+    actual = [answer["labelProbability"] for answer in model.predict([{"x": row} for row in rows])]
+    assert np.allclose([[item[label] for label in "abc"] for item in actual], expected, atol=1e-6)
     by_index = cu.convert(network, converter="torch", inputs=["x:4"], answer=1, labels=["in", "out"])
     assert by_index.labels == ("in", "out")
 
@@ -190,7 +190,9 @@ def test_reserved_labels_get_the_settings_that_the_command_gives(tmp_path: Path,
     assert run("mark", tmp_path / "in.mlmodel", "-o", tmp_path / "out.mlmodel", "--reserved", 3).status == 0
     command = cu.load(tmp_path / "out.mlmodel").parameters
     python = cu.mark(model, reserved=3).parameters
-    assert {name: one.default for name, one in python.items()} == {name: one.default for name, one in command.items()}
+    assert {name: item.default for name, item in python.items()} == {
+        name: item.default for name, item in command.items()
+    }
     again = cu.mark(cu.mark(model, reserved=3)).parameters  # they are there already
     assert again["learningRate"].default == command["learningRate"].default
 

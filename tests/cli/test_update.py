@@ -28,7 +28,7 @@ def _head(model: Path) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _pictures() -> torch.Tensor:
-    pictures = [np.asarray(noise(number)).transpose(2, 0, 1).ravel() / 255 for number in range(len(CLASSES))]
+    pictures = [np.asarray(noise(index)).transpose(2, 0, 1).ravel() / 255 for index in range(len(CLASSES))]
     return torch.tensor(np.stack(pictures)).float()
 
 
@@ -78,7 +78,7 @@ def test_parameters_by_key_are_the_same_as_flags(run: Run, picture_model: Path, 
 
 
 def test_the_library_finds_the_same(run: Run, picture_model: Path, photos: Path, tmp_path: Path) -> None:
-    rows = [{"image": noise(number), "label": LABELS[label]} for number, label in enumerate(CLASSES)]
+    rows = [{"image": noise(index), "label": LABELS[label]} for index, label in enumerate(CLASSES)]
     context = cu.UpdateTask(picture_model, rows, {"epochs": 2, "seed": 5}).resume()
     context.write(tmp_path / "library.mlmodel")
     run("update", picture_model, photos, "-o", tmp_path / "command.mlmodel", "--epochs", 2, "--seed", 5, "--shuffle")
@@ -90,7 +90,7 @@ def test_what_is_told(run: Run, picture_model: Path, photos: Path, tmp_path: Pat
     new = tmp_path / "new.mlmodel"
     ran = run("update", picture_model, photos, "-o", new, *SETTINGS)
     _, losses = _trained(picture_model, 0.05, 0.9, 2, 3)
-    assert ran.err.splitlines() == [f"epoch {number}/3  loss {loss:.6g}" for number, loss in enumerate(losses, 1)]
+    assert ran.err.splitlines() == [f"epoch {index}/3  loss {loss:.6g}" for index, loss in enumerate(losses, 1)]
     assert ran.out.splitlines() == [
         f"{new}: trained on 5 rows in 3 epochs, loss {losses[0]:.4g} -> {losses[-1]:.4g} "
         "(of the epoch's last mini-batch)",

@@ -94,9 +94,9 @@ WRONG_MODELS: tuple[Callable[[], Model], ...] = (
 
 
 def written(make: Callable[[], bytes | Model], folder: Path) -> Path:
-    made = make()
+    result = make()
     path = folder / f"{make.__name__}.mlmodel"
-    path.write_bytes(made if isinstance(made, bytes) else _bytes(made))
+    path.write_bytes(result if isinstance(result, bytes) else _bytes(result))
     return path
 
 

@@ -38,12 +38,12 @@ def pictures(count: int, seed: int, *, size: int = SIZE, channels: int = 3) -> E
     labels = np.arange(count, dtype=np.int64) % 2
     pixels = np.random.default_rng(seed).integers(0, 170, (count, size, size, channels), dtype=np.uint8)
     pixels[labels == 1] += 85
-    kinds = tuple("sun" if label else ("night", "cave")[number % 4 // 2] for number, label in enumerate(labels))
+    kinds = tuple("sun" if label else ("night", "cave")[index % 4 // 2] for index, label in enumerate(labels))
     return Examples(pixels, labels, tuple(map(str, range(count))), kinds)
 
 
 def _request(folder: Path, *, channels: int = 3, size: int = SIZE, seed: int = 0, **source: Any) -> ConversionRequest:
-    parts = (pictures(count, number, size=size, channels=channels) for number, count in enumerate((48, 12, 20)))
+    parts = (pictures(count, index, size=size, channels=channels) for index, count in enumerate((48, 12, 20)))
     train, validation, test = parts
     return ConversionRequest(
         source={"training": {"epochs": 4, "batch_size": 8, "learning_rate": 0.02}, **source},

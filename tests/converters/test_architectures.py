@@ -34,13 +34,13 @@ WEIGHTED = ("convolution", "innerProduct")
 def test_it_converts_is_marked_checks_clean_and_learns(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        told = went(name, torch_source(name, 64))
-    assert told.difference < 1e-4 or told.difference <= 2 * told.rounding < 1e-3
-    assert told.logits is not None
-    assert told.logits < 1e-4
-    assert told.warnings == ()
-    assert told.share < 0.05
-    assert all(later < earlier for earlier, later in zip(told.losses, told.losses[1:], strict=False))
+        result = went(name, torch_source(name, 64))
+    assert result.difference < 1e-4 or result.difference <= 2 * result.rounding < 1e-3
+    assert result.logits is not None
+    assert result.logits < 1e-4
+    assert result.warnings == ()
+    assert result.share < 0.05
+    assert all(later < earlier for earlier, later in zip(result.losses, result.losses[1:], strict=False))
 
 
 @contextmanager
@@ -58,9 +58,9 @@ def test_rounding_of_the_source_excuses_no_wrong_weight(tmp_path: Path) -> None:
         torch.manual_seed(0)
         source = torch_source("torchvision:efficientnet_b0", 64)(tmp_path)
         converted = load_source_converter(find_converter(source.converter))(source.request)
-        made = finish(lambda _: converted, source.request)
-        assert made.agreement.difference < 1e-4 or "rounds by up to" in " ".join(made.notes)
-        layers = [one for one in network_of(converted.model).layers if one.WhichOneof("layer") in WEIGHTED]
+        result = finish(lambda _: converted, source.request)
+        assert result.agreement.difference < 1e-4 or "rounds by up to" in " ".join(result.notes)
+        layers = [layer for layer in network_of(converted.model).layers if layer.WhichOneof("layer") in WEIGHTED]
         for wrong, most in (("every", layers[0]), ("every", layers[40]), ("every", layers[-1]), ("one", layers[-1])):
             weights = getattr(most, str(most.WhichOneof("layer"))).weights
             right = np.array(weights.floatValue, np.float32)

@@ -32,15 +32,19 @@ PALACE, DAISY = 698, 985
 
 
 def network() -> torch.nn.Module:
-    made: torch.nn.Module = backbones.filled(LITE0, packaged.packaged_state(LITE0), LITE0, torch.zeros(1, 3, 224, 224))
-    return made
+    result: torch.nn.Module = backbones.filled(
+        LITE0, packaged.packaged_state(LITE0), LITE0, torch.zeros(1, 3, 224, 224)
+    )
+    return result
 
 
 def normalized(path: Path) -> torch.Tensor:
     pixels = read_photo(path, ImageInput("image", 224, 224, "rgb"))
     known = packaged.declared(LITE0)
-    made: torch.Tensor = (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 - known.mean[0]) / known.std[0]
-    return made
+    result: torch.Tensor = (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 - known.mean[0]) / known.std[
+        0
+    ]
+    return result
 
 
 def test_it_answers_as_another_implementation_of_the_same_weights() -> None:
@@ -86,7 +90,7 @@ def test_the_core_ml_model_answers_as_torch_does() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
     with torch.no_grad():
         expected = torch.softmax(source(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255), dim=1).numpy()
-    said = [row["probabilities"].ravel() for row in load(model).predict([{"image": one} for one in pixels])]
+    said = [row["probabilities"].ravel() for row in load(model).predict([{"image": item} for item in pixels])]
     assert np.abs(np.stack(said) - expected).max() < 1e-5
     kinds = [layer.WhichOneof("layer") for layer in model.neuralNetwork.layers]
     assert kinds.count("convolution") == 49
@@ -129,16 +133,16 @@ def test_the_license_of_the_weights_lies_in_their_package() -> None:
 def test_weights_under_other_names_are_taken_by_their_order() -> None:
     file = packaged.PACKAGES[LITE0].file
     path = Path(str(distribution(packaged.PACKAGES[LITE0].name).locate_file(file)))
-    made = backbones.filled(LITE0, weights.read_state(path), path.name, torch.zeros(1, 3, 224, 224))
+    result = backbones.filled(LITE0, weights.read_state(path), path.name, torch.zeros(1, 3, 224, 224))
     assert all(
-        torch.equal(a, b) for a, b in zip(made.state_dict().values(), network().state_dict().values(), strict=True)
+        torch.equal(a, b) for a, b in zip(result.state_dict().values(), network().state_dict().values(), strict=True)
     )
 
 
 @pytest.mark.parametrize("doubt", ["sorted", "another layer", "another shape", "one less"])
 def test_an_order_that_leaves_doubt_is_refused(doubt: str) -> None:
     small = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, 3))
-    state = {f"z{9 - number}.{key}": value for number, (key, value) in enumerate(small.state_dict().items())}
+    state = {f"z{9 - index}.{key}": value for index, (key, value) in enumerate(small.state_dict().items())}
     if doubt == "sorted":
         state = dict(sorted(state.items()))
     elif doubt == "one less":

@@ -64,7 +64,7 @@ def test_torch_and_core_ml_compute_the_same_tail() -> None:
     assert np.abs(logits - head.logits(values)).max() < 1e-4
     tail = fitted.to_core_ml(fitted.tail_module(head), ArrayInput("values", (WIDTH,)))
     expected = torch.softmax(torch.from_numpy(head.logits(values[:7])), dim=1).numpy()
-    said = [row["probabilities"].ravel() for row in load(tail).predict([{"values": one} for one in values[:7]])]
+    said = [row["probabilities"].ravel() for row in load(tail).predict([{"values": value} for value in values[:7]])]
     assert np.abs(np.stack(said) - expected).max() < 1e-5
     lengths = np.linalg.norm(head.embed(values), axis=1)
     assert lengths == pytest.approx(head.choice.length)
@@ -141,13 +141,13 @@ def test_the_shipped_head_is_fitted_on_everything() -> None:
     values, labels, kinds = rows(64)
     network = Network()
     given = request(values, labels, kinds, folds_of(labels, np.arange(64), 4, seed=0))
-    made = fitted.fit_chosen(network, network.head, given)
-    whole = fitted_head.fit(values, labels, 2, made.choice)
+    result = fitted.fit_chosen(network, network.head, given)
+    whole = fitted_head.fit(values, labels, 2, result.choice)
     with torch.no_grad():
         logits = network(torch.from_numpy(values)).numpy()
     assert np.abs(logits - whole.logits(values)).max() < 1e-4
-    assert len(made.tails) == 5
-    assert len(made.choice.why) == 3
+    assert len(result.tails) == 5
+    assert len(result.choice.why) == 3
 
 
 def test_rows_of_which_nothing_can_be_chosen_get_the_defaults() -> None:

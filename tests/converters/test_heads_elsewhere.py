@@ -45,7 +45,7 @@ def keras_model(keras: Any, *end: Any) -> Any:
     hidden = keras.layers.Dense(5, activation="tanh", name="hidden")
     model = keras.Sequential([keras.Input((6,)), hidden, *end])
     chance = np.random.default_rng(1)
-    model.set_weights([chance.normal(0, 0.8, one.shape).astype("float32") for one in model.get_weights()])
+    model.set_weights([chance.normal(0, 0.8, item.shape).astype("float32") for item in model.get_weights()])
     return model
 
 
@@ -62,19 +62,19 @@ def keras_heads(keras: Any) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("name", ["dense with sigmoid", "activation layer", "dropout and flatten", "reshaped"])
 def test_keras_sigmoids(keras: Any, name: str) -> None:
     model = keras_model(keras, *keras_heads(keras)[name])
-    made = keras_files.converted(model, labels=TWO)
+    result = keras_files.converted(model, labels=TWO)
     yes = keras.ops.convert_to_numpy(model(rows(5, 6), training=False)).reshape(5)
     assert np.ptp(yes) > 0.05
-    np.testing.assert_allclose(said(made, rows(5, 6), TWO), np.stack([1 - yes, yes], 1), atol=1e-6)
-    assert made.agreement.proved
+    np.testing.assert_allclose(said(result, rows(5, 6), TWO), np.stack([1 - yes, yes], 1), atol=1e-6)
+    assert result.agreement.proved
 
 
 def test_keras_logits_of_two_classes_by_their_labels(keras: Any, tmp_path: Path) -> None:
     model = keras_model(keras, keras.layers.Dense(1))
     model.save(tmp_path / "binary.keras")
-    made = keras_files.converted(tmp_path / "binary.keras", labels=TWO)
+    result = keras_files.converted(tmp_path / "binary.keras", labels=TWO)
     yes = keras.ops.convert_to_numpy(keras.ops.sigmoid(model(rows(5, 6))))[:, 0]
-    np.testing.assert_allclose(said(made, rows(5, 6), TWO)[:, 1], yes, atol=1e-6)
+    np.testing.assert_allclose(said(result, rows(5, 6), TWO)[:, 1], yes, atol=1e-6)
 
 
 def keras_refused(keras: Any) -> dict[str, tuple[list[Any], str]]:
@@ -97,9 +97,9 @@ def test_keras_heads_that_are_refused_get_a_new_one(keras: Any, name: str) -> No
         keras_files.converted(model)
     assert sentence in str(error.value)
     assert "--head new --labels a,b" in str(error.value)
-    made = keras_files.converted(model, labels=("a", "b", "c"), head="new")
-    assert made.facts["features"] == (4 if name == "unit" else 5)
-    assert made.agreement.difference < 1e-6
+    result = keras_files.converted(model, labels=("a", "b", "c"), head="new")
+    assert result.facts["features"] == (4 if name == "unit" else 5)
+    assert result.agreement.difference < 1e-6
     if "multi-label" in sentence:
         assert "--column 0 --labels no,yes" in str(error.value)
         one = keras_files.converted(model, labels=TWO, column=2)
@@ -112,9 +112,9 @@ def test_a_keras_model_that_answers_a_class_alone_gets_a_new_head(keras: Any) ->
     picked = keras.Model(model.inputs, keras.ops.argmax(model.outputs[0], axis=1))
     with pytest.raises(SourceError, match=r"numbers of type torch\.int.*--head new --labels a,b"):
         keras_files.converted(picked)
-    made = keras_files.converted(picked, labels=("a", "b"), head="new")
-    assert made.facts["features"] == 5
-    assert made.agreement.difference < 1e-6
+    result = keras_files.converted(picked, labels=("a", "b"), head="new")
+    assert result.facts["features"] == 5
+    assert result.agreement.difference < 1e-6
 
 
 def test_a_keras_extractor_ends_where_it_is_cut(keras: Any) -> None:
@@ -126,19 +126,21 @@ def test_a_keras_extractor_ends_where_it_is_cut(keras: Any) -> None:
     features = keras.Model(model.inputs, model.get_layer("pooled").output)
     expected = keras.ops.convert_to_numpy(features(pixels.astype("float32")))
     for cut in ("pooled", "classes", ""):
-        made = keras_files.converted(model, labels=("a", "b"), head="new", cut=cut)
-        assert made.facts["features"] == 7
-        assert made.facts["cut"] == (cut or "classes")
-        (layer,) = (one for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
-        answers = load(made.model).predict([{"image": one} for one in pixels], intermediate=True)
-        np.testing.assert_allclose(np.stack([np.ravel(one[layer.input[0]]) for one in answers]), expected, atol=1e-5)
+        result = keras_files.converted(model, labels=("a", "b"), head="new", cut=cut)
+        assert result.facts["features"] == 7
+        assert result.facts["cut"] == (cut or "classes")
+        (layer,) = (item for item in result.model.neuralNetworkClassifier.layers if item.name == result.updatable[0])
+        answers = load(result.model).predict([{"image": item} for item in pixels], intermediate=True)
+        np.testing.assert_allclose(
+            np.stack([np.ravel(answer[layer.input[0]]) for answer in answers]), expected, atol=1e-5
+        )
     with pytest.raises(SourceError, match=r"--cut pool: .*; it has pooled"):
         keras_files.converted(model, labels=("a", "b"), head="new", cut="pool")
     bare = keras.Model(model.inputs, model.get_layer("seen").output)  # as include_top=False leaves it
     with pytest.raises(SourceError, match=r"returns \[1, 10, 10, 7\] .*--head new --labels a,b"):
         keras_files.converted(bare)
-    made = keras_files.converted(bare, labels=("a", "b"), head="new")
-    assert made.facts["features"] == 7
+    result = keras_files.converted(bare, labels=("a", "b"), head="new")
+    assert result.facts["features"] == 7
 
 
 def test_a_keras_model_with_two_outputs(keras: Any) -> None:
@@ -148,9 +150,9 @@ def test_a_keras_model_with_two_outputs(keras: Any) -> None:
     model = keras.Model(given, [kinds, keras.layers.Dense(1, name="age")(seen)])
     with pytest.raises(SourceError, match=r"2 tensors \(kind \[1, 3\], age \[1, 1\]\), .*--answer kind"):
         keras_files.converted(model)
-    made = keras_files.converted(model, answer="kind")
+    result = keras_files.converted(model, answer="kind")
     expected = keras.ops.convert_to_numpy(model(rows(5, 6))[0])
-    np.testing.assert_allclose(said(made, rows(5, 6), (0, 1, 2)), expected, atol=1e-6)
+    np.testing.assert_allclose(said(result, rows(5, 6), (0, 1, 2)), expected, atol=1e-6)
 
 
 def onnx_model(*nodes: Any, outputs: int, version: int = 17) -> Any:
@@ -175,7 +177,7 @@ CONSTANTS = [("axes", [1], np.int64), ("one", 1.0, np.float32), ("index", [2], n
 
 
 def _used(constants: Any, names: set[str]) -> list[Any]:
-    return [one for one in constants if one.name in names and one.name != "v"]
+    return [constant for constant in constants if constant.name in names and constant.name != "v"]
 
 
 GEMM = helper.make_node("Gemm", ["h", "w", "b"], ["z"])
@@ -194,11 +196,11 @@ ONNX_BINARY = {
 @pytest.mark.parametrize("name", ONNX_BINARY)
 def test_onnx_sigmoids(name: str) -> None:
     model = onnx_model(*ONNX_BINARY[name], outputs=1)
-    made = onnx_files.converted(model, labels=TWO)
+    result = onnx_files.converted(model, labels=TWO)
     evaluator: Any = ReferenceEvaluator(model)
     yes = np.array([float(evaluator.run(None, {"x": row[None]})[0].reshape(())) for row in rows(5, 4)])
     assert np.ptp(yes) > 0.05
-    np.testing.assert_allclose(said(made, rows(5, 4), TWO), np.stack([1 - yes, yes], 1), atol=1e-6)
+    np.testing.assert_allclose(said(result, rows(5, 4), TWO), np.stack([1 - yes, yes], 1), atol=1e-6)
 
 
 def test_onnx_log_softmax_and_one_logit() -> None:
@@ -209,8 +211,8 @@ def test_onnx_log_softmax_and_one_logit() -> None:
     model = onnx_model(helper.make_node("Gemm", ["h", "w", "b"], ["y"]), outputs=1)
     evaluator = ReferenceEvaluator(model)
     logits = np.concatenate([evaluator.run(None, {"x": row[None]})[0] for row in rows(5, 4)])[:, 0]
-    made = onnx_files.converted(model, labels=TWO)
-    np.testing.assert_allclose(said(made, rows(5, 4), TWO)[:, 1], 1 / (1 + np.exp(-logits)), atol=1e-6)
+    result = onnx_files.converted(model, labels=TWO)
+    np.testing.assert_allclose(said(result, rows(5, 4), TWO)[:, 1], 1 / (1 + np.exp(-logits)), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +229,9 @@ def test_onnx_heads_that_are_refused_get_a_new_one(layer: Any, end: str, sentenc
     with pytest.raises(SourceError) as error:
         onnx_files.converted(model)
     assert sentence in str(error.value)
-    made = onnx_files.converted(model, labels=("a", "b"), head="new")
-    assert made.facts["features"] == 4
-    assert made.agreement.difference < 1e-6
+    result = onnx_files.converted(model, labels=("a", "b"), head="new")
+    assert result.facts["features"] == 4
+    assert result.agreement.difference < 1e-6
     if end == "Sigmoid":
         one = onnx_files.converted(model, labels=TWO, column=1)
         evaluator: Any = ReferenceEvaluator(model)
@@ -247,9 +249,9 @@ def test_an_onnx_graph_that_answers_a_class_alone_gets_a_new_head(end: str) -> N
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.INT64, [1]))
     with pytest.raises(SourceError, match=r"numbers of type torch\.int64.*--head new --labels a,b"):
         onnx_files.converted(model)
-    made = onnx_files.converted(model, labels=("a", "b"), head="new")
-    assert made.facts["features"] == 4
-    assert made.agreement.difference < 1e-6
+    result = onnx_files.converted(model, labels=("a", "b"), head="new")
+    assert result.facts["features"] == 4
+    assert result.agreement.difference < 1e-6
 
 
 def test_of_two_onnx_outputs_one_is_named() -> None:
@@ -257,11 +259,11 @@ def test_of_two_onnx_outputs_one_is_named() -> None:
     weights = {name: chance.normal(size=(4, count)).astype(np.float32) for name, count in (("w", 3), ("v", 2))}
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("MatMul", ["x", "v"], ["y1"])]
     model = onnx_files.graph(*nodes, outputs=2, version=17, **weights)
-    made = onnx_files.converted(model, answer="y1")
+    result = onnx_files.converted(model, answer="y1")
     evaluator: Any = ReferenceEvaluator(model)
     logits = np.concatenate([evaluator.run(["y1"], {"x": row[None]})[0] for row in rows(5, 4)])
     expected = torch.from_numpy(logits).softmax(1).numpy()
-    np.testing.assert_allclose(said(made, rows(5, 4), (0, 1)), expected, atol=1e-6)
+    np.testing.assert_allclose(said(result, rows(5, 4), (0, 1)), expected, atol=1e-6)
 
 
 def text_folder(folder: Path, **options: Any) -> Path:
@@ -285,7 +287,7 @@ def logits_of(model: Any) -> Any:
 
 def text_said(made: Finished, labels: Any) -> Any:
     ids, mask = tokens()
-    given = [{"ids": one, "attention_mask": other} for one, other in zip(ids, mask, strict=True)]
+    given = [{"ids": item, "attention_mask": other} for item, other in zip(ids, mask, strict=True)]
     return probabilities(load(made.model), given, labels)
 
 
@@ -299,9 +301,9 @@ def test_a_folder_with_several_labels_at_once(tmp_path: Path) -> None:
     assert "--column 0 --labels no,yes" in str(error.value)
     one = hugging_face.converted(folder, inputs=TEXT, labels=TWO, column=1)
     np.testing.assert_allclose(text_said(one, TWO)[:, 1], logits_of(model).sigmoid().numpy()[:, 1], atol=1e-5)
-    made = hugging_face.converted(folder, inputs=TEXT, labels=("a", "b"), head="new")
-    assert (made.facts["cut"], made.facts["features"]) == ("classifier", 16)
-    assert made.agreement.difference < 1e-5
+    result = hugging_face.converted(folder, inputs=TEXT, labels=("a", "b"), head="new")
+    assert (result.facts["cut"], result.facts["features"]) == ("classifier", 16)
+    assert result.agreement.difference < 1e-5
 
 
 def test_a_folder_with_one_output(tmp_path: Path) -> None:
@@ -309,8 +311,8 @@ def test_a_folder_with_one_output(tmp_path: Path) -> None:
     folder = hugging_face.saved(model, tmp_path / "plain")
     with pytest.raises(SourceError, match=r"no problem_type, which is regression: .*--labels no,yes"):
         hugging_face.converted(folder, inputs=TEXT)
-    made = hugging_face.converted(folder, inputs=TEXT, labels=TWO)
-    np.testing.assert_allclose(text_said(made, TWO)[:, 1], logits_of(model).sigmoid().numpy()[:, 0], atol=1e-5)
+    result = hugging_face.converted(folder, inputs=TEXT, labels=TWO)
+    np.testing.assert_allclose(text_said(result, TWO)[:, 1], logits_of(model).sigmoid().numpy()[:, 0], atol=1e-5)
     folder = hugging_face.rewrite(folder, problem_type="regression")
     with pytest.raises(SourceError, match=r"problem_type is 'regression'"):
         hugging_face.converted(folder, inputs=TEXT, labels=TWO)
@@ -322,10 +324,10 @@ def test_a_new_head_behind_other_folders(kind: str, tmp_path: Path) -> None:
     settings = {"vit": hugging_face.PICTURES, "ast": {"do_normalize": True}, "wav2vec2": {"do_normalize": True}}[kind]
     folder = hugging_face.saved(hugging_face.made(kind), tmp_path, settings)
     inputs = (ArrayInput("sound", (400,)),) if kind == "wav2vec2" else ()
-    made = hugging_face.converted(folder, inputs=inputs, labels=("a", "b"), head="new")
-    assert made.agreement.difference < 1e-5
-    assert made.updatable
-    assert made.facts["features"] == (12 if kind == "wav2vec2" else 16)
+    result = hugging_face.converted(folder, inputs=inputs, labels=("a", "b"), head="new")
+    assert result.agreement.difference < 1e-5
+    assert result.updatable
+    assert result.facts["features"] == (12 if kind == "wav2vec2" else 16)
 
 
 def test_a_hugging_face_model_that_answers_a_dictionary(tmp_path: Path) -> None:
@@ -341,6 +343,6 @@ def test_a_hugging_face_model_that_answers_a_dictionary(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).logits.double().softmax(1).numpy()
     for source in (tmp_path / "traced.pt", model):
-        made = torch_modules.converted(source, picture, labels=hugging_face.LABELS, trust_code=True)
-        answers = probabilities(load(made.model), [{"image": one} for one in pixels], hugging_face.LABELS)
+        result = torch_modules.converted(source, picture, labels=hugging_face.LABELS, trust_code=True)
+        answers = probabilities(load(result.model), [{"image": item} for item in pixels], hugging_face.LABELS)
         np.testing.assert_allclose(answers, expected, atol=1e-5)

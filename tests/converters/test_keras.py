@@ -40,7 +40,7 @@ def pictures(keras: Any) -> Any:
         ]
     )
     chance = np.random.default_rng(1)
-    model.set_weights([chance.normal(0.0, 0.5, one.shape).astype("float32") for one in model.get_weights()])
+    model.set_weights([chance.normal(0.0, 0.5, item.shape).astype("float32") for item in model.get_weights()])
     spread = model.layers[3]  # which has no negative variance
     spread.moving_variance.assign(chance.uniform(0.5, 2, spread.moving_variance.shape))
     return model
@@ -55,35 +55,35 @@ def flat(keras: Any, units: int, activation: str | None) -> Any:
 def test_a_picture_classifier_in_a_file(keras: Any, ending: str, tmp_path: Path) -> None:
     model = pictures(keras)
     model.save(tmp_path / f"model{ending}")
-    made = converted(tmp_path / f"model{ending}", labels=("a", "b", "c"), mean=(0.0,), std=(1 / 255,))
-    assert made.agreement.difference < 1e-5
-    given = made.model.description.input[0]
+    result = converted(tmp_path / f"model{ending}", labels=("a", "b", "c"), mean=(0.0,), std=(1 / 255,))
+    assert result.agreement.difference < 1e-5
+    given = result.model.description.input[0]
     assert (given.name, given.type.imageType.width, given.type.imageType.height) == ("image", 16, 12)
     pixels = np.random.default_rng(2).integers(0, 256, (4, 12, 16, 3), np.uint8)
     expected = keras.ops.convert_to_numpy(model(pixels.astype("float32"), training=False))
-    rows = [{"image": one} for one in pixels]
-    np.testing.assert_allclose(probabilities(load(made.model), rows, ("a", "b", "c")), expected, atol=1e-5)
+    rows = [{"image": item} for item in pixels]
+    np.testing.assert_allclose(probabilities(load(result.model), rows, ("a", "b", "c")), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
-    context = UpdateTask(made.model, [{**row, "label": "b"} for row in rows], parameters={"epochs": 20}).resume()
+    context = UpdateTask(result.model, [{**row, "label": "b"} for row in rows], parameters={"epochs": 20}).resume()
     assert probabilities(context.model, rows, ("b",)).mean() > expected[:, 1].mean()
 
 
 def test_logits_get_a_softmax_and_labels_are_numbered(keras: Any) -> None:
     model = flat(keras, 3, None)
-    made = converted(model)
-    assert made.notes == ("the source has no labels; they are the numbers 0 to 2",)
+    result = converted(model)
+    assert result.notes == ("the source has no labels; they are the numbers 0 to 2",)
     rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(rows)))
-    name = made.model.description.input[0].name
-    said = probabilities(load(made.model), [{name: row} for row in rows], (0, 1, 2))
+    name = result.model.description.input[0].name
+    said = probabilities(load(result.model), [{name: row} for row in rows], (0, 1, 2))
     np.testing.assert_allclose(said, expected, atol=1e-6)
 
 
 def test_one_sigmoid_is_two_classes(keras: Any) -> None:
     model = flat(keras, 1, "sigmoid")
-    made = converted(model, inputs=(ArrayInput("x", (6,)),), labels=("no", "yes"))
+    result = converted(model, inputs=(ArrayInput("x", (6,)),), labels=("no", "yes"))
     rows = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
-    said = probabilities(load(made.model), [{"x": row} for row in rows], ("no", "yes"))
+    said = probabilities(load(result.model), [{"x": row} for row in rows], ("no", "yes"))
     np.testing.assert_allclose(said[:, 1], keras.ops.convert_to_numpy(model(rows))[:, 0], atol=1e-6)
 
 
@@ -92,7 +92,7 @@ def test_an_h5_of_keras_2_with_the_groups_of_its_depthwise_layers(keras: Any, tm
     model.save(path)
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
-        depthwise = next(one for one in config["config"]["layers"] if one["class_name"] == "DepthwiseConv2D")
+        depthwise = next(item for item in config["config"]["layers"] if item["class_name"] == "DepthwiseConv2D")
         depthwise["config"]["groups"] = 1
         file.attrs["model_config"] = json.dumps(config)
     assert converted(path).agreement.difference < 1e-5

@@ -34,9 +34,9 @@ def scaling(keras: Any, kind: str) -> Any:
     front = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="tanh")(seen))
     model = keras.Model(given, layers.Dense(3, activation="softmax")(front))
     chance = np.random.default_rng(1)
-    weights = [one for one in model.weights if one.path.rpartition("/")[2] in ("kernel", "bias")]
-    for one in weights:
-        one.assign(chance.normal(0, 0.5, one.shape))
+    weights = [item for item in model.weights if item.path.rpartition("/")[2] in ("kernel", "bias")]
+    for weight in weights:
+        weight.assign(chance.normal(0, 0.5, weight.shape))
     return model
 
 
@@ -60,25 +60,25 @@ def test_pictures_reach_a_model_as_its_first_layer_scales_them(
 ) -> None:
     model = scaling(keras, kind)
     model.save(tmp_path / "model.keras")
-    made = converted(tmp_path / "model.keras", labels=("a", "b", "c"))
-    (note,) = made.notes
+    result = converted(tmp_path / "model.keras", labels=("a", "b", "c"))
+    (note,) = result.notes
     if scales:
         assert "scales pixels of 0..255" in note
     else:
         assert note == UNTOLD
     pixels = np.random.default_rng(2).integers(0, 256, (4, 8, 8, 3), np.uint8)
     expected = keras.ops.convert_to_numpy(model(pixels / np.float32(1 if scales else 255), training=False))
-    answers = probabilities(load(made.model), [{"image": one} for one in pixels], ("a", "b", "c"))
+    answers = probabilities(load(result.model), [{"image": item} for item in pixels], ("a", "b", "c"))
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
 def test_what_is_said_of_pictures_comes_before_what_the_first_layer_scales(keras: Any) -> None:
     model = scaling(keras, "rescaling")
-    made = converted(model, labels=("a", "b", "c"), mean=(0.0,), std=(1.0,))
-    assert made.notes == ()
+    result = converted(model, labels=("a", "b", "c"), mean=(0.0,), std=(1.0,))
+    assert result.notes == ()
     pixels = np.random.default_rng(2).integers(0, 256, (4, 8, 8, 3), np.uint8)
     expected = keras.ops.convert_to_numpy(model(pixels / np.float32(255), training=False))
-    answers = probabilities(load(made.model), [{"image": one} for one in pixels], ("a", "b", "c"))
+    answers = probabilities(load(result.model), [{"image": item} for item in pixels], ("a", "b", "c"))
     np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
@@ -87,6 +87,6 @@ def test_of_two_pictures_each_must_be_scaled(keras: Any) -> None:
     for scales, note in (((1 / 255, 1 / 127.5), NOTE), ((1 / 255, 1), UNTOLD)):
         seen = [layers.Rescaling(scales[0], name="l0")(one), layers.Rescaling(scales[1], name="l1")(other)]
         pooled = layers.Concatenate()([layers.GlobalAveragePooling2D()(x) for x in seen])
-        made = converted(keras.Model([one, other], layers.Dense(3)(pooled)), labels=("a", "b", "c"))
-        assert made.notes[0].startswith(note)
-        assert made.agreement.difference < 1e-5
+        result = converted(keras.Model([one, other], layers.Dense(3)(pooled)), labels=("a", "b", "c"))
+        assert result.notes[0].startswith(note)
+        assert result.agreement.difference < 1e-5

@@ -112,7 +112,7 @@ def test_a_part_from_elsewhere_is_refused(keras: Any, tmp_path: Path) -> None:
 def test_a_part_that_somebody_wrote_is_named(keras: Any, name: str, sentence: str, tmp_path: Path) -> None:
     own_parts(keras)[name.partition(".")[0]]().save(tmp_path / name)
     registered = keras.saving.get_custom_objects()
-    for known in [one for one in registered if one.startswith("here>")]:
+    for known in [item for item in registered if item.startswith("here>")]:
         del registered[known]  # as in a process that has not seen them
     with pytest.raises(SourceError) as error:
         converted(tmp_path / name)
@@ -147,8 +147,8 @@ def own_parts(keras: Any) -> dict[str, Any]:
     def twice(x: Any) -> Any:
         return x * 2
 
-    for one in (Mine, Known, Whole, Ruled):
-        one.__module__ = "__main__"
+    for item in (Mine, Known, Whole, Ruled):
+        item.__module__ = "__main__"
 
     def network(*front: Any, **options: Any) -> Any:
         return keras.Sequential([keras.Input((6,)), *front, keras.layers.Dense(3, **options)])

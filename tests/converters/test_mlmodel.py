@@ -31,24 +31,24 @@ def made_of(model: Model, folder: Path, **options: Any) -> Finished:
 
 
 def test_a_network_is_marked(tmp_path: Path) -> None:
-    made = made_of(converted("squeezed linear", image=True), tmp_path, labels=("a", "b", "c"))
-    assert made.updatable == ("fc",)
-    assert (made.agreement.rows, made.reference) == (8, "the model before")
-    assert made.agreement.difference < 1e-6
+    result = made_of(converted("squeezed linear", image=True), tmp_path, labels=("a", "b", "c"))
+    assert result.updatable == ("fc",)
+    assert (result.agreement.rows, result.reference) == (8, "the model before")
+    assert result.agreement.difference < 1e-6
 
 
 @pytest.mark.parametrize("end", [[], [torch.nn.Sigmoid()]])
 def test_one_number_becomes_two_classes_where_two_labels_are_named(end: list[torch.nn.Module], tmp_path: Path) -> None:
     torch.manual_seed(0)
     source = torch.nn.Sequential(torch.nn.Linear(5, 1), *end).eval()
-    made = made_of(converted_by_coremltools(source, (1, 5)), tmp_path, labels=("no", "yes"))
+    result = made_of(converted_by_coremltools(source, (1, 5)), tmp_path, labels=("no", "yes"))
     row = np.ones((1, 5), np.float32)
     said = source(torch.from_numpy(row)).item()
     yes = said if end else 1 / (1 + np.exp(-said))
-    name = str(made.model.description.input[0].name)
-    answer = load(made.model).predict({name: row})["labelProbability"]
+    name = str(result.model.description.input[0].name)
+    answer = load(result.model).predict({name: row})["labelProbability"]
     assert answer == pytest.approx({"no": 1 - yes, "yes": yes}, abs=1e-6)
-    assert made.agreement.proved
+    assert result.agreement.proved
 
 
 def test_several_sigmoids_take_the_new_head_that_their_refusal_names(tmp_path: Path) -> None:
@@ -56,15 +56,15 @@ def test_several_sigmoids_take_the_new_head_that_their_refusal_names(tmp_path: P
     model = converted_by_coremltools(source, (1, 5))
     with pytest.raises(ModelError, match=r"multi-label.*--head new --labels"):
         made_of(model, tmp_path, labels=("a", "b", "c", "d"))
-    made = made_of(model, tmp_path, labels=("x", "y"), head="new")
-    assert class_labels(made.model) == ("x", "y")
-    assert made.updatable
-    assert made.agreement.rows
+    result = made_of(model, tmp_path, labels=("x", "y"), head="new")
+    assert class_labels(result.model) == ("x", "y")
+    assert result.updatable
+    assert result.agreement.rows
 
 
 def test_labels_of_what_learns_already_are_not_passed_over(tmp_path: Path) -> None:
-    made = made_of(valid.classifier(), tmp_path, labels=tuple(f"new{n}" for n, _ in enumerate(LABELS)))
-    assert class_labels(made.model) == tuple(f"new{n}" for n, _ in enumerate(LABELS))
+    result = made_of(valid.classifier(), tmp_path, labels=tuple(f"new{n}" for n, _ in enumerate(LABELS)))
+    assert class_labels(result.model) == tuple(f"new{n}" for n, _ in enumerate(LABELS))
 
 
 def test_a_nearest_neighbors_classifier_has_no_head(tmp_path: Path) -> None:
@@ -77,12 +77,12 @@ def test_a_nearest_neighbours_classifier_learns_from_now_on(tmp_path: Path) -> N
     model.isUpdatable = False
     model.specificationVersion = 3
     del model.description.trainingInput[:]
-    made = made_of(model, tmp_path)
-    assert made.updatable == ()
-    assert made.agreement.rows == 0
+    result = made_of(model, tmp_path)
+    assert result.updatable == ()
+    assert result.agreement.rows == 0
     row = {"embedding": np.ones(4, np.float32)}
-    assert load(made.model).predict(row) == load(model).predict(row)
-    context = UpdateTask(made.model, [{**row, "label": "new"}]).resume()
+    assert load(result.model).predict(row) == load(model).predict(row)
+    context = UpdateTask(result.model, [{**row, "label": "new"}]).resume()
     assert context.model.predict(row)["label"] == "new"
 
 

@@ -65,15 +65,15 @@ def exported(module: nn.Module, example: Tensor, path: Path, version: int) -> Pa
 def test_a_picture_classifier_answers_as_in_torch(version: int, tmp_path: Path) -> None:
     network = pictures()
     path = exported(network, torch.rand(1, 3, 12, 16), tmp_path / "model.onnx", version)
-    made = converted(path, labels=("a", "b", "c"), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
-    assert made.agreement.difference < 1e-5
+    result = converted(path, labels=("a", "b", "c"), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
+    assert result.agreement.difference < 1e-5
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 16, 3), np.uint8)
     seen = (torch.from_numpy(pixels) / 255 - torch.tensor([0.4, 0.5, 0.6])) / torch.tensor([0.2, 0.3, 0.25])
     with torch.no_grad():
         expected = network(seen.permute(0, 3, 1, 2)).softmax(1).numpy()
-    rows = [{"image": one} for one in pixels]
-    np.testing.assert_allclose(probabilities(load(made.model), rows, ("a", "b", "c")), expected, atol=1e-5)
-    context = UpdateTask(made.model, [{**row, "label": "b"} for row in rows], parameters={"epochs": 20}).resume()
+    rows = [{"image": item} for item in pixels]
+    np.testing.assert_allclose(probabilities(load(result.model), rows, ("a", "b", "c")), expected, atol=1e-5)
+    context = UpdateTask(result.model, [{**row, "label": "b"} for row in rows], parameters={"epochs": 20}).resume()
     assert probabilities(context.model, rows, ("b",)).mean() > expected[:, 1].mean()
 
 
@@ -98,9 +98,9 @@ def test_bounds_of_a_clip_that_are_left_out(bound: bool, tmp_path: Path) -> None
     rows = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(rows)).softmax(1).numpy()
-    made = converted(path, labels=("a", "b", "c"))
+    result = converted(path, labels=("a", "b", "c"))
     np.testing.assert_allclose(
-        probabilities(load(made.model), [{"x": row} for row in rows], ("a", "b", "c")), expected, atol=1e-5
+        probabilities(load(result.model), [{"x": row} for row in rows], ("a", "b", "c")), expected, atol=1e-5
     )
 
 
@@ -114,12 +114,12 @@ def test_pictures_that_nobody_described_are_told_of(tmp_path: Path) -> None:
 def test_token_ids_are_whole_numbers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Tokens()
-    made = converted(exported(network, torch.ones(1, 7, dtype=torch.int64), tmp_path / "model.onnx", 17))
+    result = converted(exported(network, torch.ones(1, 7, dtype=torch.int64), tmp_path / "model.onnx", 17))
     ids = np.random.default_rng(0).integers(0, 50, (5, 7)).astype(np.int32)
     with torch.no_grad():
         expected = network(torch.from_numpy(ids)).numpy()
-    name = made.model.description.input[0].name
-    said = probabilities(load(made.model), [{name: one} for one in ids], (0, 1, 2))
+    name = result.model.description.input[0].name
+    said = probabilities(load(result.model), [{name: item} for item in ids], (0, 1, 2))
     np.testing.assert_allclose(said, expected, atol=1e-6)
 
 
@@ -128,8 +128,8 @@ def graph(*nodes: Any, shape: Any = (1, 4), version: int = 18, outputs: int = 1,
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
     answers = [helper.make_tensor_value_info(f"y{n or ''}", TensorProto.FLOAT, [None, None]) for n in range(outputs)]
     weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
-    made = helper.make_graph(nodes, "graph", [given], answers, weights)
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", version)], ir_version=9)
+    result = helper.make_graph(nodes, "graph", [given], answers, weights)
+    return helper.make_model(result, opset_imports=[helper.make_opsetid("", version)], ir_version=9)
 
 
 def dense(**options: Any) -> Any:
@@ -157,12 +157,12 @@ def test_what_newer_exporters_write_is_brought_to_the_older_opset() -> None:
         size=np.array([1, 4]),
         w=random.normal(size=(4, 3)).astype(np.float32),
     )
-    made = converted(model)
+    result = converted(model)
     rows = random.normal(size=(4, 5, 4)).astype(np.float32)
     reference: Any = ReferenceEvaluator(model)
     logits = np.concatenate([reference.run(None, {"x": row[None]})[0] for row in rows])
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    said = probabilities(load(made.model), [{"x": row} for row in rows], (0, 1, 2))
+    said = probabilities(load(result.model), [{"x": row} for row in rows], (0, 1, 2))
     np.testing.assert_allclose(said, expected, atol=1e-6)
 
 
@@ -272,8 +272,8 @@ def test_inputs_that_do_not_fit() -> None:
         converted(dense(), inputs=(ArrayInput("a", (4,)), ArrayInput("b", (4,))))
     with pytest.raises(SourceError, match=r"input 'a': has the shape \[3, 2, 2\], but the graph expects \[4\]"):
         converted(dense(), inputs=(ImageInput("a", 2, 2, "rgb"),))
-    made = converted(dense(shape=(1, "n")), inputs=(ArrayInput("a", (4,)),))
-    assert made.model.description.input[0].name == "a"
+    result = converted(dense(shape=(1, "n")), inputs=(ArrayInput("a", (4,)),))
+    assert result.model.description.input[0].name == "a"
 
 
 def test_files_that_are_no_models_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,8 +307,8 @@ def test_a_name_that_is_no_identifier(name: str, tmp_path: Path) -> None:
     with torch.no_grad():
         expected = network(torch.from_numpy(rows)).softmax(1).numpy()
     for inputs in ((), (ArrayInput(name, (4,)),)):
-        made = converted(path, inputs=inputs)
-        (feature,) = made.model.description.input
+        result = converted(path, inputs=inputs)
+        (feature,) = result.model.description.input
         assert str(feature.name) == name if inputs else str(feature.name).isidentifier()
-        said = probabilities(load(made.model), [{str(feature.name): row} for row in rows], (0, 1, 2))
+        said = probabilities(load(result.model), [{str(feature.name): row} for row in rows], (0, 1, 2))
         np.testing.assert_allclose(said, expected, atol=1e-6)

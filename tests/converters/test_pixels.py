@@ -42,11 +42,11 @@ HEIGHT, WIDTH = 10, 14
 def photos(folder: Path, height: int = HEIGHT, width: int = WIDTH, gray: bool = False) -> list[Path]:
     """Pictures in files without loss, whose channels and halves differ."""
     random, paths = np.random.default_rng(0), []
-    for number in range(4):
+    for index in range(4):
         pixels = random.integers(0, 256, (height, width, 3), np.uint8)
-        pixels[:, : width // 2, number % 3] //= 4
+        pixels[:, : width // 2, index % 3] //= 4
         image = Image.fromarray(pixels)
-        paths.append(folder / f"{number}.png")
+        paths.append(folder / f"{index}.png")
         (image.convert("L") if gray else image).save(paths[-1])
     return paths
 
@@ -56,7 +56,7 @@ def answers(made: Finished, paths: list[Path]) -> Floats:
     (feature,) = made.model.description.input
     name = str(made.model.description.predictedProbabilitiesName)
     said = [model.predict({str(feature.name): Image.open(path)})[name] for path in paths]
-    return np.array([[one[label] for label in LABELS] for one in said], np.float32)
+    return np.array([[item[label] for label in LABELS] for item in said], np.float32)
 
 
 def softmax(logits: Any) -> Floats:
@@ -157,7 +157,7 @@ def test_an_onnx_graph_that_scales_pixels_itself(name: str, version: int, tmp_pa
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
     inputs = (ImageInput("image", WIDTH, HEIGHT, "rgb"),) if "n" in shape else ()
-    made = finish(load_source_converter(find_converter("onnx")), SourceRequest(path, inputs=inputs, labels=LABELS))
+    result = finish(load_source_converter(find_converter("onnx")), SourceRequest(path, inputs=inputs, labels=LABELS))
     reference: Any = ReferenceEvaluator(model)
     files, expected = photos(tmp_path), []
     for file in files:
@@ -165,8 +165,8 @@ def test_an_onnx_graph_that_scales_pixels_itself(name: str, version: int, tmp_pa
         given = pixels if shape[3] == 3 else pixels.transpose(0, 3, 1, 2)
         expected.append(reference.run(None, {"x": given.astype(helper.tensor_dtype_to_np_dtype(kind))})[0][0])
     assert np.ptp(softmax(expected), axis=0).max() > 1e-2
-    np.testing.assert_allclose(answers(made, files), softmax(expected), atol=1e-4)
-    assert any("0..255" in note for note in made.notes)
+    np.testing.assert_allclose(answers(result, files), softmax(expected), atol=1e-4)
+    assert any("0..255" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
@@ -175,13 +175,13 @@ def test_an_onnx_graph_with_weights_of_16_or_64_bits(dtype: torch.dtype, tmp_pat
     network = drawn(Unit).to(dtype)
     path = tmp_path / "model.onnx"
     torch.onnx.export(network, (torch.rand(1, 3, HEIGHT, WIDTH).to(dtype),), path, dynamo=False)
-    made = finish(load_source_converter(find_converter("onnx")), SourceRequest(path, labels=LABELS))
+    result = finish(load_source_converter(find_converter("onnx")), SourceRequest(path, labels=LABELS))
     files = photos(tmp_path)
     seen = np.stack([np.asarray(Image.open(file)).transpose(2, 0, 1) / 255 for file in files])
     with torch.no_grad():
         expected = network.float()(torch.from_numpy(seen).float()).numpy()
     assert np.ptp(softmax(expected), axis=0).max() > 1e-2
-    np.testing.assert_allclose(answers(made, files), softmax(expected), atol=1e-3)
+    np.testing.assert_allclose(answers(result, files), softmax(expected), atol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -190,18 +190,18 @@ def test_what_an_onnx_graph_declares_of_its_pictures(tmp_path: Path) -> None:
     helper.set_model_props(model, {"Image.BitmapPixelFormat": "Bgr8", "Image.NominalPixelRange": "Normalized_1_1"})
     onnx.save(model, tmp_path / "model.onnx")
     convert = load_source_converter(find_converter("onnx"))
-    made = finish(convert, SourceRequest(tmp_path / "model.onnx", labels=LABELS))
+    result = finish(convert, SourceRequest(tmp_path / "model.onnx", labels=LABELS))
     reference: Any = ReferenceEvaluator(model)
     files = photos(tmp_path)
     seen = [np.asarray(Image.open(file))[..., ::-1].transpose(2, 0, 1)[None] for file in files]
-    expected = [reference.run(None, {"x": (one / 127.5 - 1).astype(np.float32)})[0][0] for one in seen]
-    np.testing.assert_allclose(answers(made, files), softmax(expected), atol=1e-4)
+    expected = [reference.run(None, {"x": (item / 127.5 - 1).astype(np.float32)})[0][0] for item in seen]
+    np.testing.assert_allclose(answers(result, files), softmax(expected), atol=1e-4)
     # What somebody types wins over it.
     said = SourceRequest(
         tmp_path / "model.onnx", (ImageInput("image", WIDTH, HEIGHT, "rgb"),), LABELS, mean=(0.0,), std=(1.0,)
     )
     seen = [np.asarray(Image.open(file)).transpose(2, 0, 1)[None] for file in files]
-    expected = [reference.run(None, {"x": (one / 255).astype(np.float32)})[0][0] for one in seen]
+    expected = [reference.run(None, {"x": (item / 255).astype(np.float32)})[0][0] for item in seen]
     np.testing.assert_allclose(answers(finish(convert, said), files), softmax(expected), atol=1e-4)
 
 
@@ -284,15 +284,15 @@ def test_a_torch_network_is_given_what_it_takes(
             shape = (1, HEIGHT, WIDTH, 3) if last else (1, 3, HEIGHT, WIDTH)
             source = torch.jit.trace(network, torch.rand(shape))
     convert = load_source_converter(find_converter("torch"))
-    made = finish(convert, SourceRequest(source, (ImageInput("image", WIDTH, HEIGHT, "rgb"),), LABELS))
+    result = finish(convert, SourceRequest(source, (ImageInput("image", WIDTH, HEIGHT, "rgb"),), LABELS))
     files, expected = photos(tmp_path), []
     for file in files:
         pixels = torch.from_numpy(np.array(Image.open(file)))[None].float() / scale
         with torch.no_grad():
             expected.append(network(pixels if last else pixels.permute(0, 3, 1, 2))[0].numpy())
     assert np.ptp(softmax(expected), axis=0).max() > 1e-2
-    np.testing.assert_allclose(answers(made, files), softmax(expected), atol=1e-4)
-    assert any("0..255" in note for note in made.notes) == (scale == 1)
+    np.testing.assert_allclose(answers(result, files), softmax(expected), atol=1e-4)
+    assert any("0..255" in note for note in result.notes) == (scale == 1)
 
 
 def test_a_new_head_behind_channels_that_come_last(tmp_path: Path) -> None:
@@ -307,12 +307,12 @@ def test_blue_first_is_said_with_the_input(tmp_path: Path) -> None:
 
     network = drawn(Unit)
     convert = load_source_converter(find_converter("torch"))
-    made = finish(convert, SourceRequest(network, (input_of(f"image:{WIDTH}x{HEIGHT}:bgr"),), LABELS))
+    result = finish(convert, SourceRequest(network, (input_of(f"image:{WIDTH}x{HEIGHT}:bgr"),), LABELS))
     files = photos(tmp_path)
     seen = [np.asarray(Image.open(file))[..., ::-1].transpose(2, 0, 1) / 255 for file in files]
     with torch.no_grad():
         expected = network(torch.from_numpy(np.stack(seen)).float()).numpy()
-    np.testing.assert_allclose(answers(made, files), softmax(expected), atol=1e-4)
+    np.testing.assert_allclose(answers(result, files), softmax(expected), atol=1e-4)
 
 
 def test_a_keras_model_with_the_channels_first(keras: Any, tmp_path: Path) -> None:
@@ -328,12 +328,12 @@ def test_a_keras_model_with_the_channels_first(keras: Any, tmp_path: Path) -> No
     )
     model.save(tmp_path / "model.keras")
     convert = load_source_converter(find_converter("keras"))
-    made = finish(convert, SourceRequest(tmp_path / "model.keras", labels=LABELS))
+    result = finish(convert, SourceRequest(tmp_path / "model.keras", labels=LABELS))
     files = photos(tmp_path)
     seen = np.stack([np.asarray(Image.open(file)) for file in files]).transpose(0, 3, 1, 2).astype(np.float32)
     with torch.no_grad():
         expected = model(torch.from_numpy(seen), training=False).cpu().numpy()
-    np.testing.assert_allclose(answers(made, files), expected, atol=1e-4)
+    np.testing.assert_allclose(answers(result, files), expected, atol=1e-4)
 
 
 def test_a_backbone_brings_its_own_pixels_and_size(tmp_path: Path) -> None:
@@ -371,13 +371,13 @@ def test_settings_beside_the_weights_win_over_the_architectures_own(
     with torch.no_grad():
         expected = network(scaled.permute(0, 3, 1, 2).float()).double().softmax(1).numpy()
     convert = load_source_converter(find_converter("torch"))
-    made = finish(convert, SourceRequest(weights, labels=("a", "b"), architecture="timm:tf_efficientnet_lite0"))
-    image = made.model.description.input[0].type.imageType
+    result = finish(convert, SourceRequest(weights, labels=("a", "b"), architecture="timm:tf_efficientnet_lite0"))
+    image = result.model.description.input[0].type.imageType
     assert (image.width, image.height) == (64, 64)
-    model = load(made.model)
+    model = load(result.model)
     said = [list(model.predict({"image": Image.open(file)})["labelProbability"].values()) for file in files]
     np.testing.assert_allclose(said, expected, atol=1e-4)
-    assert any("less 0.3 0.2 0.1, divided by 0.7 0.6 0.5" in note for note in made.notes)
+    assert any("less 0.3 0.2 0.1, divided by 0.7 0.6 0.5" in note for note in result.notes)
     # The same weights in a recipe: what its report says is what was used.
     request = request_for(architecture="timm:tf_efficientnet_lite0", weights="model.safetensors", size=64)
     recipe: Any = import_module("coreml_updatable.converters.torch").convert(replace(request, folder=tmp_path))

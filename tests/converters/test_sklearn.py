@@ -70,22 +70,22 @@ def test_it_answers_predict_proba(
 ) -> None:
     steps = [StandardScaler(with_mean=with_mean, with_std=with_std) for _ in range(scalers)]
     estimator = fitted(make_pipeline(*steps, ESTIMATORS[kind](seed)), seed, classes, features)
-    made = converted(estimator)
-    assert made.agreement.difference <= 1e-6
-    assert made.agreement.rows > 0
-    assert not check(made.model)
+    result = converted(estimator)
+    assert result.agreement.difference <= 1e-6
+    assert result.agreement.rows > 0
+    assert not check(result.model)
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)
 def test_a_file_gives_the_same_model_as_the_object_and_it_learns(kind: str, tmp_path: Path) -> None:
     estimator = fitted(make_pipeline(StandardScaler(), ESTIMATORS[kind](2)), 2, names=["a", "b", "c"])
-    made = converted(saved(estimator, tmp_path), inputs=(ArrayInput("x", (4,)),))
-    assert made.model == converted(estimator, inputs=(ArrayInput("x", (4,)),)).model
+    result = converted(saved(estimator, tmp_path), inputs=(ArrayInput("x", (4,)),))
+    assert result.model == converted(estimator, inputs=(ArrayInput("x", (4,)),)).model
     rows = [{"x": row} for row in np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)]
     expected = estimator.predict_proba(np.stack([row["x"] for row in rows]))
-    np.testing.assert_allclose(probabilities(load(made.model), rows, ("a", "b", "c")), expected, atol=1e-6)
+    np.testing.assert_allclose(probabilities(load(result.model), rows, ("a", "b", "c")), expected, atol=1e-6)
     training = [{**row, "label": "c"} for row in rows]
-    context = UpdateTask(made.model, training, parameters={} if not made.updatable else {"epochs": 30}).resume()
+    context = UpdateTask(result.model, training, parameters={} if not result.updatable else {"epochs": 30}).resume()
     learned = probabilities(context.model, rows, ("a", "b", "c"))[:, 2]
     assert learned.mean() > expected[:, 2].mean()
 
@@ -132,18 +132,18 @@ def test_a_linear_transformer_is_one_formula(kind: str, seed: int, size: float) 
 )
 def test_a_linear_transformer_is_a_step_of_the_model(kind: str, classifier: str) -> None:
     estimator = fitted(make_pipeline(LINEAR[kind](1), StandardScaler(), ESTIMATORS[classifier](1)), 1)
-    made = converted(estimator)
-    assert not check(made.model)
+    result = converted(estimator)
+    assert not check(result.model)
     rows = np.random.default_rng(5).normal(size=(20, 4)).astype(np.float32)
-    found = probabilities(load(made.model), [{"features": row} for row in rows], (0, 1, 2))
-    np.testing.assert_allclose(found, estimator.predict_proba(rows), atol=1e-5)
+    output = probabilities(load(result.model), [{"features": row} for row in rows], (0, 1, 2))
+    np.testing.assert_allclose(output, estimator.predict_proba(rows), atol=1e-5)
 
 
 def test_a_file_of_a_column_transformer_is_read_without_trust(tmp_path: Path) -> None:
     estimator = fitted(make_pipeline(LINEAR["columns"](0), LINEAR["union"](0), LogisticRegression()), 1)
-    made = converted(saved(estimator, tmp_path))
-    assert made.agreement.difference <= 1e-5
-    assert list(made.model.description.input[0].type.multiArrayType.shape) == [4]
+    result = converted(saved(estimator, tmp_path))
+    assert result.agreement.difference <= 1e-5
+    assert list(result.model.description.input[0].type.multiArrayType.shape) == [4]
 
 
 def test_large_features_lose_no_digits_in_the_scaler() -> None:

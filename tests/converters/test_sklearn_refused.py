@@ -233,9 +233,9 @@ def test_a_file_of_another_estimator_is_named_with_what_it_holds(estimator: Any,
 def test_a_metric_is_called_what_scikit_learn_calls_it() -> None:
     metric = import_module("coreml_updatable.converters.sklearn.reading")._metric
     known = METRIC_MAPPING64
-    told = {name: metric(f"{kind.__module__}.{kind.__name__}") for name, kind in known.items()}
-    assert {told[name] for name in ("manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis")} <= set(known)
-    assert all(known[called] is known[name] for name, called in told.items() if called in known)
+    result = {name: metric(f"{kind.__module__}.{kind.__name__}") for name, kind in known.items()}
+    assert {result[name] for name in ("manhattan", "chebyshev", "minkowski", "seuclidean", "mahalanobis")} <= set(known)
+    assert all(known[called] is known[name] for name, called in result.items() if called in known)
 
 
 def test_a_part_of_scikit_learn_where_none_belongs(tmp_path: Path) -> None:

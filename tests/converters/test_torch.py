@@ -196,9 +196,9 @@ def test_a_softmax_along_the_first_of_three_axes(shape: tuple[int, ...]) -> None
     model = core_ml_of(Softened(), (ArrayInput("x", shape),))
     assert not [problem for problem in cu.check(model) if problem.rule == "L1714"]
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    (found,) = cu.load(model).predict({"x": x}).values()
+    (actual,) = cu.load(model).predict({"x": x}).values()
     expected = torch.softmax(torch.from_numpy(x) * 2, 0) + torch.softmax(torch.from_numpy(x), 0)
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(actual, expected.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("end", ["nn.Softmax(1)", "nn.Sigmoid()", "nn.LogSigmoid()"])

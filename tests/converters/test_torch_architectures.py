@@ -187,6 +187,6 @@ def test_downloaded_weights_are_those_in_torchs_cache(
         save_file({key: value.contiguous() for key, value in state.items()}, cached)
     else:
         torch.save(state, cached)
-    found = downloading.downloaded_state(architecture)
-    assert found.keys() == state.keys()
-    assert all(torch.equal(found[key], state[key]) for key in state)
+    result = downloading.downloaded_state(architecture)
+    assert result.keys() == state.keys()
+    assert all(torch.equal(result[key], state[key]) for key in state)

@@ -32,7 +32,7 @@ def rows(count: int, seed: int) -> Examples:
     labels = np.arange(count, dtype=np.int64) % 2
     values = np.random.default_rng(seed).normal(0, 0.5, (count, 2, 3)).astype(np.float32)
     values[:, :, 0] += np.where(labels == 1, 1, -1)[:, None]
-    kinds = tuple("up" if label else ("down", "low")[number % 4 // 2] for number, label in enumerate(labels))
+    kinds = tuple("up" if label else ("down", "low")[index % 4 // 2] for index, label in enumerate(labels))
     return Examples(values, labels, tuple(map(str, range(count))), kinds)
 
 

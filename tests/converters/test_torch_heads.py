@@ -80,18 +80,18 @@ def only(answer: Any) -> Tensor:
 @pytest.mark.parametrize("name", [*SOFTMAXES, *LOGARITHMS, *LOGITS])
 def test_several_classes(name: str) -> None:
     behind = {**SOFTMAXES, **LOGARITHMS, **LOGITS}[name]
-    made = converted(Head(3, behind), VALUES)
+    result = converted(Head(3, behind), VALUES)
     own = answered(Head(3, lambda z: only(behind(z))), rows())
     expected = own if name in SOFTMAXES else np.exp(own)
     if name in LOGITS:
         expected = torch.from_numpy(own).softmax(1).numpy()
     np.testing.assert_allclose(expected.sum(1), 1, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.1
-    np.testing.assert_allclose(said(made, (0, 1, 2)), expected, atol=2e-6)
-    assert made.agreement.proved
-    assert made.agreement.relative is not None
-    assert made.agreement.relative < 1e-5
-    learns(made)
+    np.testing.assert_allclose(said(result, (0, 1, 2)), expected, atol=2e-6)
+    assert result.agreement.proved
+    assert result.agreement.relative is not None
+    assert result.agreement.relative < 1e-5
+    learns(result)
 
 
 REFUSED: dict[str, tuple[int, Behind, str]] = {
@@ -146,18 +146,18 @@ def test_what_is_neither_is_refused_and_a_new_head_helps(name: str) -> None:
     if name in ("two tensors", "label"):
         return
     assert "--head new --labels a,b" in str(error.value)
-    made = converted(Head(outputs, behind), VALUES, labels=("a", "b", "c"), head="new")
-    assert made.agreement.difference < 1e-6
-    assert made.facts["features"] == (3 if name == "embedding" else 8)
-    learns(made)
+    result = converted(Head(outputs, behind), VALUES, labels=("a", "b", "c"), head="new")
+    assert result.agreement.difference < 1e-6
+    assert result.facts["features"] == (3 if name == "embedding" else 8)
+    learns(result)
 
 
 def test_each_label_of_several_becomes_a_model_of_its_own() -> None:
     network = Head(3, torch.sigmoid)
     for column in range(3):
-        made = converted(network, VALUES, labels=("no", "yes"), column=column)
-        np.testing.assert_allclose(said(made, ("no", "yes"))[:, 1], answered(network, rows())[:, column], atol=1e-6)
-        learns(made)
+        result = converted(network, VALUES, labels=("no", "yes"), column=column)
+        np.testing.assert_allclose(said(result, ("no", "yes"))[:, 1], answered(network, rows())[:, column], atol=1e-6)
+        learns(result)
     with pytest.raises(SourceError, match="--column 3: the source returns 3 numbers, expected 0 to 2"):
         converted(network, VALUES, column=3)
 
@@ -193,11 +193,11 @@ def test_features_without_a_head_are_no_classes() -> None:
     network = Features().eval()
     with pytest.raises(SourceError, match=r"7 numbers from 'relu', not from a layer with weights.*--head new"):
         converted(network, PICTURE)
-    made = converted(network, PICTURE, labels=("a", "b"), head="new")
-    assert made.facts["features"] == 7
-    assert made.agreement.difference < 1e-6
-    made = converted(network, PICTURE, labels=tuple("abcdefg"))  # somebody who names them knows what they are
-    assert any("they count as logits" in note for note in made.notes)
+    result = converted(network, PICTURE, labels=("a", "b"), head="new")
+    assert result.facts["features"] == 7
+    assert result.agreement.difference < 1e-6
+    result = converted(network, PICTURE, labels=tuple("abcdefg"))  # somebody who names them knows what they are
+    assert any("they count as logits" in note for note in result.notes)
 
 
 def multi_label() -> nn.Module:
@@ -213,38 +213,38 @@ def test_torchscript_with_several_labels(compile_it: bool) -> None:
         script = scripted(multi_label) if compile_it else torch.jit.trace(multi_label(), torch.rand(1, 3, 12, 12))
     with pytest.raises(SourceError, match=r"4 independent labels \(multi-label\)"):
         converted(script, PICTURE, labels=tuple("abcd"))
-    made = converted(script, PICTURE, labels=("x", "y", "z"), head="new")
-    assert made.facts["features"] == 8
-    assert made.agreement.difference < 1e-6
+    result = converted(script, PICTURE, labels=("x", "y", "z"), head="new")
+    assert result.facts["features"] == 8
+    assert result.agreement.difference < 1e-6
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
-    (layer,) = (one for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
+    (layer,) = (item for item in result.model.neuralNetworkClassifier.layers if item.name == result.updatable[0])
     front: Any = multi_label()
     with torch.no_grad():
         expected = front[:4](torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)
-    answers = load(made.model).predict([{"image": one} for one in pixels], intermediate=True)
-    np.testing.assert_allclose(np.stack([np.ravel(one[layer.input[0]]) for one in answers]), expected, atol=1e-5)
+    answers = load(result.model).predict([{"image": item} for item in pixels], intermediate=True)
+    np.testing.assert_allclose(np.stack([np.ravel(answer[layer.input[0]]) for answer in answers]), expected, atol=1e-5)
     cut = converted(script, PICTURE, labels=("x", "y"), head="new", cut="4")
     assert cut.facts["features"] == 8
     one = converted(script, PICTURE, labels=("no", "yes"), column=2)
     with torch.no_grad():
         yes = front(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, 2].double().numpy()
-    told = probabilities(load(one.model), [{"image": row} for row in pixels], ("no", "yes"))
-    np.testing.assert_allclose(told[:, 1], yes, atol=1e-6)
+    output = probabilities(load(one.model), [{"image": row} for row in pixels], ("no", "yes"))
+    np.testing.assert_allclose(output[:, 1], yes, atol=1e-6)
 
 
 def test_a_head_that_gives_maps_is_refused() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 5, 1)).eval()
     with pytest.raises(SourceError, match=r"the source returns \[1, 5, 10, 10\] .*to classif"):
         converted(network, PICTURE)
-    made = converted(network, PICTURE, labels=("a", "b"), head="new", cut="2")
-    assert made.facts["features"] == 8
+    result = converted(network, PICTURE, labels=("a", "b"), head="new", cut="2")
+    assert result.facts["features"] == 8
 
 
 def test_squeezenets_head_stays_one_of_logits() -> None:
     torch.manual_seed(0)
-    made = converted(Convolutional().eval(), PICTURE)
-    assert made.agreement.proved
-    assert made.notes[-1] == "the source has no labels; they are the numbers 0 to 2"
+    result = converted(Convolutional().eval(), PICTURE)
+    assert result.agreement.proved
+    assert result.notes[-1] == "the source has no labels; they are the numbers 0 to 2"
 
 
 class Fixed(nn.Module):
@@ -264,9 +264,9 @@ class Fixed(nn.Module):
 
 
 def test_answers_that_never_change_are_not_called_proved() -> None:
-    made = converted(Fixed(0), VALUES)
-    assert not made.agreement.proved
-    assert any(note.startswith("NOT PROVED: ") and "all 8 rows" in note for note in made.notes)
+    result = converted(Fixed(0), VALUES)
+    assert not result.agreement.proved
+    assert any(note.startswith("NOT PROVED: ") and "all 8 rows" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("softmax", [True, False])
@@ -275,11 +275,11 @@ def test_saturated_answers_are_proved_by_their_logits(softmax: bool) -> None:
     network = nn.Sequential(Fixed(3), nn.Softmax(1)) if softmax else Fixed(3)
     with torch.no_grad():
         assert set(network(torch.from_numpy(rows())).softmax(1).argmax(1).tolist()) == {2}
-    made = converted(network, VALUES)
-    assert made.agreement.proved
-    assert made.agreement.relative is not None
-    assert 0 < made.agreement.relative < 1e-2
-    assert any("the same probabilities on every row (the largest is 1)" in note for note in made.notes)
+    result = converted(network, VALUES)
+    assert result.agreement.proved
+    assert result.agreement.relative is not None
+    assert 0 < result.agreement.relative < 1e-2
+    assert any("the same probabilities on every row (the largest is 1)" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("traced", [False, True])
@@ -299,15 +299,15 @@ def test_what_answers_a_class_alone_gets_a_new_head(pick: Behind, traced: bool) 
         source = torch.jit.trace(network.eval(), torch.zeros(1, 6)) if traced else network
     with pytest.raises(SourceError, match=r"numbers of type torch\.\w+, .*--head new --labels a,b"):
         converted(source, VALUES)
-    made = converted(source, VALUES, labels=("a", "b"), head="new")
-    assert made.facts["features"] == 8
-    assert made.agreement.difference < 1e-6
-    learns(made)
+    result = converted(source, VALUES, labels=("a", "b"), head="new")
+    assert result.facts["features"] == 8
+    assert result.agreement.difference < 1e-6
+    learns(result)
 
 
 def test_a_label_beside_its_probabilities_is_left_out() -> None:
-    made = converted(Head(3, lambda z: (z.argmax(1), z.softmax(1))), VALUES)
-    assert made.agreement.difference < 1e-6
+    result = converted(Head(3, lambda z: (z.argmax(1), z.softmax(1))), VALUES)
+    assert result.agreement.difference < 1e-6
 
 
 def test_of_several_tensors_the_one_with_as_many_numbers_as_labels_is_proposed() -> None:
@@ -318,12 +318,14 @@ def test_of_several_tensors_the_one_with_as_many_numbers_as_labels_is_proposed()
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 def test_weights_of_another_type_are_converted_in_32_bits(dtype: torch.dtype) -> None:
     network = Head(3, lambda z: z).to(dtype)
-    made = converted(network, VALUES)
+    result = converted(network, VALUES)
     with torch.no_grad():
         expected = torch.stack([network(torch.from_numpy(row[None]).to(dtype))[0].double() for row in rows()])
-    assert np.allclose(said(made, range(3)), expected.softmax(1).numpy(), atol=2e-3 if dtype == torch.float16 else 1e-6)
-    assert any(str(dtype) in note for note in made.notes)
-    assert {one.dtype for one in network.parameters()} == {dtype}  # the caller's own network is as it was
+    assert np.allclose(
+        said(result, range(3)), expected.softmax(1).numpy(), atol=2e-3 if dtype == torch.float16 else 1e-6
+    )
+    assert any(str(dtype) in note for note in result.notes)
+    assert {parameter.dtype for parameter in network.parameters()} == {dtype}  # the caller's own network is as it was
 
 
 @pytest.mark.parametrize("kind", [nn.utils.parametrizations.spectral_norm, nn.utils.parametrizations.weight_norm])
@@ -332,9 +334,9 @@ def test_parametrized_weights_are_what_they_compute(kind: Any) -> None:
     for module in network.modules():
         if isinstance(module, nn.Linear):
             kind(module)
-    made = converted(network.eval(), VALUES)
+    result = converted(network.eval(), VALUES)
     expected = torch.from_numpy(answered(network, rows())).softmax(1).numpy()
-    assert np.allclose(said(made, range(3)), expected, atol=1e-6)
+    assert np.allclose(said(result, range(3)), expected, atol=1e-6)
     assert any(hasattr(module, "parametrizations") for module in network.modules())
 
 

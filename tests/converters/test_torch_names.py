@@ -40,26 +40,26 @@ def test_a_file_of_weights_beside_a_name_keeps_its_head(architecture: str, tmp_p
     network = drawn(architecture, 3)
     path = tmp_path / "mine.safetensors"
     save_file({key: value.contiguous() for key, value in network.state_dict().items()}, path)
-    made = converted(path, architecture=architecture, labels=("a", "b", "c"))
+    result = converted(path, architecture=architecture, labels=("a", "b", "c"))
     known = declared.declared_by(architecture)
-    mean, std = (torch.tensor(one).view(3, 1, 1) for one in (known.mean, known.std))
+    mean, std = (torch.tensor(item).view(3, 1, 1) for item in (known.mean, known.std))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     with torch.no_grad():
         seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
         expected = network(seen).double().softmax(1).numpy()
-    said = probabilities(load(made.model), [{"image": one} for one in pixels], ("a", "b", "c"))
+    said = probabilities(load(result.model), [{"image": item} for item in pixels], ("a", "b", "c"))
     np.testing.assert_allclose(said, expected, atol=1e-4)
-    assert made.reference == f"{architecture} in torch"
-    assert made.facts["weights"] == "mine.safetensors"
-    parameters = sum(one.numel() for one in network.parameters())
-    assert (made.facts["parameters"] < parameters) == (architecture == "timm:mobileone_s0")
+    assert result.reference == f"{architecture} in torch"
+    assert result.facts["weights"] == "mine.safetensors"
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert (result.facts["parameters"] < parameters) == (architecture == "timm:mobileone_s0")
 
 
 def test_random_weights_are_said_loudly() -> None:
-    made = converted("torchvision:squeezenet1_1", weights="random", labels=("a", "b"))
-    assert made.notes[0].startswith("THE WEIGHTS ARE RANDOM")
-    assert made.updatable
-    assert made.agreement.difference < 1e-5
+    result = converted("torchvision:squeezenet1_1", weights="random", labels=("a", "b"))
+    assert result.notes[0].startswith("THE WEIGHTS ARE RANDOM")
+    assert result.updatable
+    assert result.agreement.difference < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_random_weights_are_said_loudly() -> None:
     ],
 )
 def test_the_head_is_found(architecture: str, where: str, width: int) -> None:
-    made = converted(architecture, weights="random", labels=("a", "b"), head="new")
-    assert (made.facts["cut"], made.facts["features"]) == (where, width)
-    assert made.agreement.difference < 1e-5
+    result = converted(architecture, weights="random", labels=("a", "b"), head="new")
+    assert (result.facts["cut"], result.facts["features"]) == (where, width)
+    assert result.agreement.difference < 1e-5
 
 
 def test_published_weights_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_published_weights_by_their_name(monkeypatch: pytest.MonkeyPatch, tmp_pa
     cached = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
     cached.parent.mkdir(parents=True)
     torch.save(network.state_dict(), cached)
-    made = converted("torchvision:squeezenet1_1", weights="IMAGENET1K_V1")
-    labels = list(made.model.neuralNetworkClassifier.stringClassLabels.vector)
+    result = converted("torchvision:squeezenet1_1", weights="IMAGENET1K_V1")
+    labels = list(result.model.neuralNetworkClassifier.stringClassLabels.vector)
     assert (labels[0], len(set(labels))) == ("tench", 1000)
-    (note,) = made.notes
+    (note,) = result.notes
     assert "less 0.485 0.456 0.406, divided by 0.229 0.224 0.225, by torchvision's settings of SqueezeNet1_1" in note
 
 

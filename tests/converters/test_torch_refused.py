@@ -34,7 +34,7 @@ from tests.converters.torch_modules import (
 def rewritten(path: Path, change: Callable[[bytes], bytes]) -> Path:
     """The archive at ``path`` with other code for the network's own class."""
     with zipfile.ZipFile(path) as archive:
-        entries = [(one, archive.read(one)) for one in archive.infolist()]
+        entries = [(item, archive.read(item)) for item in archive.infolist()]
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in entries:
             archive.writestr(entry.filename, change(data) if b"class Net(Module)" in data else data)

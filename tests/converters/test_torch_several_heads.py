@@ -67,8 +67,8 @@ def rows(count: int = 20) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def shares(model: cu.RunnableModel, labels: str = "abc") -> Any:
-    found = [answer["labelProbability"] for answer in model.predict([{"x": row} for row in rows()])]
-    return np.array([[one[label] for label in labels] for one in found])
+    result = [answer["labelProbability"] for answer in model.predict([{"x": row} for row in rows()])]
+    return np.array([[item[label] for label in labels] for item in result])
 
 
 def converted(network: nn.Module, labels: str = "abc", **options: Any) -> cu.RunnableModel:
@@ -158,7 +158,7 @@ def test_distilled_networks_of_timm_convert(name: str, width: int) -> None:
     scaled = (picture / 255 - np.array(config["mean"])) / np.array(config["std"])
     with torch.no_grad():
         expected = source(torch.tensor(scaled.transpose(2, 0, 1)[None], dtype=torch.float32)).softmax(1)[0].numpy()
-    found = model.predict({"image": picture})["labelProbability"]
-    assert np.allclose(list(found.values()), expected, atol=1e-4)
+    actual = model.predict({"image": picture})["labelProbability"]
+    assert np.allclose(list(actual.values()), expected, atol=1e-4)
     (head,) = [layer for layer in model.message.neuralNetworkClassifier.layers if layer.isUpdatable]
     assert head.innerProduct.inputChannels == width

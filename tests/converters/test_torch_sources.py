@@ -34,13 +34,13 @@ def agrees(made: Finished, network: nn.Module, scale: Callable[[Tensor], Tensor]
     with torch.no_grad():
         expected = network(seen).double().softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3
-    said = probabilities(load(made.model), [{"image": one} for one in pixels], LABELS)
+    said = probabilities(load(made.model), [{"image": item} for item in pixels], LABELS)
     np.testing.assert_allclose(said, expected, atol=1e-5)
 
 
 def test_a_traced_torchscript_file_answers_as_its_module_does(tmp_path: Path) -> None:
     network = drawn(Net)
-    made = converted(
+    result = converted(
         saved(tmp_path / "net.pt", network),
         PICTURE,
         labels=LABELS,
@@ -49,10 +49,10 @@ def test_a_traced_torchscript_file_answers_as_its_module_does(tmp_path: Path) ->
         trust_code=True,
     )
     mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
-    agrees(made, network, lambda pixels: (pixels / 255 - mean) / std)
-    assert made.reference == "the TorchScript module"
-    assert made.notes == ()
-    assert made.updatable == ("fc2",)
+    agrees(result, network, lambda pixels: (pixels / 255 - mean) / std)
+    assert result.reference == "the TorchScript module"
+    assert result.notes == ()
+    assert result.updatable == ("fc2",)
 
 
 def test_a_scripted_module_with_branches_and_loops(tmp_path: Path) -> None:
@@ -62,36 +62,38 @@ def test_a_scripted_module_with_branches_and_loops(tmp_path: Path) -> None:
         script.save(tmp_path / "net.torchscript")
         answers = [script(torch.zeros(1, 3, 12, 12)), network(torch.zeros(1, 3, 12, 12))]
     assert torch.equal(*answers)
-    made = converted(tmp_path / "net.torchscript", PICTURE, labels=LABELS, trust_code=True)
+    result = converted(tmp_path / "net.torchscript", PICTURE, labels=LABELS, trust_code=True)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
     with torch.no_grad():
         seen = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, None]
-        expected = torch.cat([network(one) for one in seen]).double().softmax(1).numpy()
+        expected = torch.cat([network(item) for item in seen]).double().softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3
-    said = probabilities(load(made.model), [{"image": one} for one in pixels], LABELS)
+    said = probabilities(load(result.model), [{"image": item} for item in pixels], LABELS)
     np.testing.assert_allclose(said, expected, atol=1e-5)
-    parameters = sum(one.numel() for one in network.parameters())
-    assert made.facts == {"parameters": parameters}
-    assert converted(script, PICTURE, labels=LABELS).model == made.model
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert result.facts == {"parameters": parameters}
+    assert converted(script, PICTURE, labels=LABELS).model == result.model
 
 
 def test_a_module_says_how_its_pictures_arrive() -> None:
     network = drawn(Net)
-    made = converted(network, PICTURE, labels=LABELS)
-    agrees(made, network)
-    assert made.notes == ("pixels are passed as 0..1; use --pixels, or --mean and --std, if it expects something else",)
+    result = converted(network, PICTURE, labels=LABELS)
+    agrees(result, network)
+    assert result.notes == (
+        "pixels are passed as 0..1; use --pixels, or --mean and --std, if it expects something else",
+    )
 
 
 def test_token_ids_and_a_mask() -> None:
     network = drawn(Words)
     inputs = (ArrayInput("ids", (7,), whole=True), ArrayInput("mask", (7,)))
-    made = converted(network, *inputs, labels=LABELS)
+    result = converted(network, *inputs, labels=LABELS)
     ids = np.random.default_rng(0).integers(0, 20, (3, 7)).astype(np.int32)
     mask = np.tril(np.ones((3, 7), np.float32), 4)
-    rows = [{"ids": one, "mask": other} for one, other in zip(ids, mask, strict=True)]
+    rows = [{"ids": item, "mask": other} for item, other in zip(ids, mask, strict=True)]
     with torch.no_grad():
         expected = network(torch.from_numpy(ids).long(), torch.from_numpy(mask)).double().softmax(1).numpy()
-    np.testing.assert_allclose(probabilities(load(made.model), rows, LABELS), expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities(load(result.model), rows, LABELS), expected, atol=1e-5)
 
 
 def test_weights_beside_a_function(tmp_path: Path) -> None:
@@ -102,13 +104,13 @@ def test_weights_beside_a_function(tmp_path: Path) -> None:
     )
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     torch.save(network.state_dict(), tmp_path / "w.pt")
-    for made in (
+    for result in (
         converted(reference, PICTURE, labels=LABELS, weights=str(tmp_path / "w.safetensors"), trust_code=True),
         converted(tmp_path / "w.pt", PICTURE, labels=LABELS, architecture=reference, trust_code=True),
     ):
-        agrees(made, network)
-    made = converted(reference, PICTURE, labels=LABELS, trust_code=True)
-    assert made.notes[0].startswith("the weights are those from make;")
+        agrees(result, network)
+    result = converted(reference, PICTURE, labels=LABELS, trust_code=True)
+    assert result.notes[0].startswith("the weights are those from make;")
 
 
 @pytest.mark.parametrize(
@@ -121,24 +123,26 @@ def test_weights_beside_a_function(tmp_path: Path) -> None:
     ],
 )
 def test_a_new_head_behind_the_extractor(make: Callable[[], nn.Module], cut: str, where: str, width: int) -> None:
-    made = converted(drawn(make), PICTURE, labels=("x", "y"), head="new", cut=cut)
-    assert (made.facts["cut"], made.facts["features"]) == (where, width)
-    assert made.reference == "the torch module with a new head"
-    assert made.agreement.difference < 1e-5
-    (dense,) = (one.innerProduct for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
+    result = converted(drawn(make), PICTURE, labels=("x", "y"), head="new", cut=cut)
+    assert (result.facts["cut"], result.facts["features"]) == (where, width)
+    assert result.reference == "the torch module with a new head"
+    assert result.agreement.difference < 1e-5
+    (dense,) = (
+        layer.innerProduct for layer in result.model.neuralNetworkClassifier.layers if layer.name == result.updatable[0]
+    )
     assert (dense.inputChannels, dense.outputChannels) == (width, 2)
     assert (
         f"the head is new, after the {width} features before {where!r}; its predictions are random until it is trained"
-        in made.notes
+        in result.notes
     )
 
 
 def test_the_extractor_in_front_of_a_new_head_is_the_old_one() -> None:
     network: Any = drawn(Net)
-    made = converted(network, PICTURE, labels=("x", "y"), head="new", cut="classifier")
+    result = converted(network, PICTURE, labels=("x", "y"), head="new", cut="classifier")
     pixels = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), np.uint8)
-    (row,) = (one for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
-    said = load(made.model).predict([{"image": one} for one in pixels], intermediate=True)
+    (row,) = (layer for layer in result.model.neuralNetworkClassifier.layers if layer.name == result.updatable[0])
+    said = load(result.model).predict([{"image": item} for item in pixels], intermediate=True)
     with torch.no_grad():
         seen = network.pool(network.body(torch.from_numpy(pixels / np.float32(255)).permute(0, 3, 1, 2))).flatten(1)
-    np.testing.assert_allclose(np.stack([np.ravel(one[row.input[0]]) for one in said]), seen, atol=1e-5)
+    np.testing.assert_allclose(np.stack([np.ravel(item[row.input[0]]) for item in said]), seen, atol=1e-5)

@@ -97,7 +97,9 @@ def test_turning_is_numpys(turns: int, by: list[int], channels: int) -> None:
     turned, labels = augmenting.turned(
         torch.from_numpy(pictures), torch.arange(len(by)) * turns, torch.from_numpy(quarters), turns
     )
-    expected = [np.rot90(one, quarter * 4 // turns, (1, 2)) for one, quarter in zip(pictures, quarters, strict=True)]
+    expected = [
+        np.rot90(picture, quarter * 4 // turns, (1, 2)) for picture, quarter in zip(pictures, quarters, strict=True)
+    ]
     assert np.array_equal(turned.numpy(), np.stack(expected))
     assert labels.tolist() == (np.arange(len(by)) * turns + quarters).tolist()
 
@@ -118,11 +120,11 @@ def test_features_are_what_the_head_sees_and_every_picture_runs_once() -> None:
     runs: list[int] = []
     network[0].register_forward_hook(lambda _module, inputs, _output: runs.append(len(inputs[0])))
     pixels = np.random.default_rng(0).integers(0, 256, (150, 8, 8, 3), dtype=np.uint8)
-    found = heads.features(network, network[3], pixels, silent, "train")
+    actual = heads.features(network, network[3], pixels, silent, "train")
     assert sum(runs) == 150
     with torch.no_grad():
         expected = network[:3](torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
-    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(actual, expected, atol=1e-6)
 
 
 def test_a_head_that_is_not_the_last_step_is_refused() -> None:
@@ -208,17 +210,17 @@ def test_a_pretrained_factory_brings_a_frozen_network_and_a_new_head(folder: Pat
     )
     source = {"weights": "pretrained", "training": {"extractor_learns": "kinds"}}
     request = request_for(factory="known.py:make", **source)
-    made = convert(request)
-    assert len(made.tails) == 1
-    learned = made.features["learned"].astype(np.float64)
+    result = convert(request)
+    assert len(result.tails) == 1
+    learned = result.features["learned"].astype(np.float64)
     kinds = np.unique((*request.train.kinds, *request.validation.kinds), return_inverse=True)[1]
-    names = [layer.name for layer in made.model.neuralNetwork.layers if layer.WhichOneof("layer") == "innerProduct"]
+    names = [layer.name for layer in result.model.neuralNetwork.layers if layer.WhichOneof("layer") == "innerProduct"]
     assert len(names) == 3  # along the directions, back, and the head
-    along = next(layer for layer in made.model.neuralNetwork.layers if layer.name == names[0]).innerProduct
-    found = np.array(along.weights.floatValue).reshape(along.outputChannels, along.inputChannels)
+    along = next(layer for layer in result.model.neuralNetwork.layers if layer.name == names[0]).innerProduct
+    output = np.array(along.weights.floatValue).reshape(along.outputChannels, along.inputChannels)
     rest = learned - np.stack([learned[kinds == kind].mean(axis=0) for kind in kinds])
-    directions = PCA(len(found)).fit(rest).components_
-    np.testing.assert_allclose(np.abs((found * directions).sum(axis=1))[:3], 1, atol=1e-3)
+    directions = PCA(len(output)).fit(rest).components_
+    np.testing.assert_allclose(np.abs((output * directions).sum(axis=1))[:3], 1, atol=1e-3)
     with pytest.raises(SourceError, match="frozen except for one"):
         convert(request_for(factory="known.py:loose", **source))
 

@@ -35,22 +35,24 @@ SIGMOIDS: dict[str, tuple[int, Behind]] = {
 def test_one_sigmoid_is_two_classes(name: str) -> None:
     outputs, behind = SIGMOIDS[name]
     network = Head(outputs, behind)
-    made = converted(network, VALUES, labels=("no", "yes"))
+    result = converted(network, VALUES, labels=("no", "yes"))
     yes = answered(network, rows())[:, 0]
     assert np.ptp(yes) > 0.01
-    np.testing.assert_allclose(said(made, ("no", "yes")), np.stack([1 - yes, yes], 1), atol=1e-6)
-    (head,) = (one.innerProduct for one in made.model.neuralNetworkClassifier.layers if one.name == made.updatable[0])
+    np.testing.assert_allclose(said(result, ("no", "yes")), np.stack([1 - yes, yes], 1), atol=1e-6)
+    (head,) = (
+        layer.innerProduct for layer in result.model.neuralNetworkClassifier.layers if layer.name == result.updatable[0]
+    )
     assert (head.inputChannels, head.outputChannels) == (8, 2)
-    learns(made)
+    learns(result)
 
 
 @pytest.mark.parametrize("behind", [lambda z: z, lambda z: z[:, 0], lambda z: z.view(-1) / 2])
 def test_one_logit_is_two_classes_where_labels_say_so(behind: Behind) -> None:
     network = Head(1, behind)
-    made = converted(network, VALUES, labels=("no", "yes"))
+    result = converted(network, VALUES, labels=("no", "yes"))
     yes = torch.from_numpy(answered(network, rows())[:, 0]).sigmoid().numpy()
-    np.testing.assert_allclose(said(made, ("no", "yes"))[:, 1], yes, atol=1e-6)
-    learns(made)
+    np.testing.assert_allclose(said(result, ("no", "yes"))[:, 1], yes, atol=1e-6)
+    learns(result)
     with pytest.raises(SourceError, match=r"one number without a sigmoid.*--labels no,yes.*--head new --labels a,b"):
         converted(network, VALUES)
     with pytest.raises(SourceError, match=r"labels: found 3 for a single output, .*; name both"):
@@ -68,9 +70,9 @@ SHARES: dict[str, Behind] = {
 @pytest.mark.parametrize("name", SHARES)
 def test_both_shares_of_one_sigmoid(name: str) -> None:
     network = Head(1, SHARES[name])
-    made = converted(network, VALUES)
-    np.testing.assert_allclose(said(made, (0, 1)), answered(network, rows()), atol=1e-6)
-    learns(made)
+    result = converted(network, VALUES)
+    np.testing.assert_allclose(said(result, (0, 1)), answered(network, rows()), atol=1e-6)
+    learns(result)
 
 
 class Pooled(nn.Module):
@@ -87,11 +89,11 @@ class Pooled(nn.Module):
 
 def test_a_convolution_with_one_output_is_two_classes() -> None:
     network = Pooled().eval()
-    made = converted(network, PICTURE, labels=("no", "yes"))
+    result = converted(network, PICTURE, labels=("no", "yes"))
     pixels = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), np.uint8)
     pixels[1] //= 3
     with torch.no_grad():
         yes = network(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)[:, 0].double().numpy()
     assert np.ptp(yes) > 1e-3
-    answers = probabilities(load(made.model), [{"image": one} for one in pixels], ("no", "yes"))
+    answers = probabilities(load(result.model), [{"image": item} for item in pixels], ("no", "yes"))
     np.testing.assert_allclose(answers[:, 1], yes, atol=1e-6)

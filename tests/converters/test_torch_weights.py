@@ -128,7 +128,7 @@ def test_weights_that_do_not_fit_name_the_first_wrong_tensor() -> None:
     ("tensor", "value"), [("0.weight", float("nan")), ("1.bias", float("inf")), ("1.running_var", -1.0)]
 )
 def test_weights_that_are_no_numbers_to_compute_with_are_refused(tensor: str, value: float) -> None:
-    state = {key: one.clone() for key, one in network().state_dict().items()}
+    state = {key: item.clone() for key, item in network().state_dict().items()}
     state[tensor].view(-1)[0] = value
     with pytest.raises(SourceError, match=rf"w\.pt: tensor '{tensor}' contains"):
         weights.load_state(network(), state, "w.pt")

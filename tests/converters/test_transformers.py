@@ -99,14 +99,14 @@ def test_pictures_are_scaled_as_the_preprocessor_says(kind: str, tmp_path: Path)
     done = converted(saved(model, tmp_path, PICTURES))
     pixels = np.random.default_rng(0).integers(0, 256, (3, side, side, 3), np.uint8)
     seen = (torch.from_numpy(pixels) / 200 - torch.tensor([0.4, 0.5, 0.6])) / torch.tensor([0.2, 0.3, 0.25])
-    agrees(done, [{"image": one} for one in pixels], model(seen.permute(0, 3, 1, 2)).logits)
+    agrees(done, [{"image": item} for item in pixels], model(seen.permute(0, 3, 1, 2)).logits)
 
 
 def test_a_spectrogram_is_scaled_as_asts_extractor_does(tmp_path: Path) -> None:
     model = made("ast")
     done = converted(saved(model, tmp_path, {"do_normalize": True, "mean": -4.0, "std": 4.5}))
     rows = np.random.default_rng(0).normal(-4, 4, (3, 24, 16)).astype(np.float32)
-    agrees(done, [{"spectrogram": one} for one in rows], model((torch.from_numpy(rows) + 4) / 9).logits)
+    agrees(done, [{"spectrogram": row} for row in rows], model((torch.from_numpy(rows) + 4) / 9).logits)
 
 
 def test_a_waveform_gets_zero_mean_and_unit_variance(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_waveform_gets_zero_mean_and_unit_variance(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(0.3, 0.01, (3, 400)).astype(np.float32)
     extractor = library().Wav2Vec2FeatureExtractor(do_normalize=True)
     seen = extractor(list(rows), sampling_rate=16_000, return_tensors="pt").input_values
-    agrees(done, [{"sound": one} for one in rows], model(seen).logits)
+    agrees(done, [{"sound": row} for row in rows], model(seen).logits)
 
 
 def test_text_with_its_mask(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_text_with_its_mask(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     ids = chance.integers(0, 60, (3, 12)).astype(np.int32)
     mask = (np.arange(12) < np.array([[12], [7], [3]])).astype(np.int32)
-    rows = [{"ids": one, "attention_mask": other} for one, other in zip(ids, mask, strict=True)]
+    rows = [{"ids": item, "attention_mask": other} for item, other in zip(ids, mask, strict=True)]
     logits = model(input_ids=torch.from_numpy(ids).long(), attention_mask=torch.from_numpy(mask).long()).logits
     agrees(done, rows, logits)
 
@@ -183,7 +183,7 @@ def test_code_in_the_folder_runs_where_it_is_trusted(tmp_path: Path, monkeypatch
     assert ran.exists()
     pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
     seen = (torch.from_numpy(pixels) / 200 - torch.tensor([0.4, 0.5, 0.6])) / torch.tensor([0.2, 0.3, 0.25])
-    agrees(done, [{"image": one} for one in pixels], seen.mean(dim=(1, 2)) @ weights.T + bias)
+    agrees(done, [{"image": item} for item in pixels], seen.mean(dim=(1, 2)) @ weights.T + bias)
 
 
 @pytest.fixture

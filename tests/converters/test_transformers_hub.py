@@ -77,9 +77,9 @@ def test_a_model_by_its_name_and_nothing_but_settings_and_weights_of_it(hub: Pat
     (hub / "modeling.py").write_text("raise SystemExit")
     (hub / "pytorch_model.bin").write_bytes(b"a pickle")
     function = load_source_converter(find_converter("transformers", asked_by="--converter"))
-    found = finish(function, SourceRequest(f"hub:{NAME}"))
-    assert found.agreement.difference < 1e-4
-    assert list(found.model.neuralNetworkClassifier.stringClassLabels.vector) == list(LABELS)
+    result = finish(function, SourceRequest(f"hub:{NAME}"))
+    assert result.agreement.difference < 1e-4
+    assert list(result.model.neuralNetworkClassifier.stringClassLabels.vector) == list(LABELS)
     fetched = {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")}
     assert fetched == {"config.json", "preprocessor_config.json", "model.safetensors"}
 

@@ -127,8 +127,8 @@ def test_other_code_is_not_loaded(
 def test_a_pickled_module_that_is_trusted(tmp_path: Path) -> None:
     network = drawn(Net)
     torch.save(network, tmp_path / "whole.pt")
-    made = converted(tmp_path / "whole.pt", PICTURE, labels=LABELS, trust_code=True)
-    _agrees(made, network)
+    result = converted(tmp_path / "whole.pt", PICTURE, labels=LABELS, trust_code=True)
+    _agrees(result, network)
     # The advice for those who do not trust it: its state_dict, and where the network comes from.
     torch.save(network.state_dict(), tmp_path / "state.pt")
     (tmp_path / "nets.py").write_text("from tests.converters.torch_modules import Net as make\n")
@@ -164,7 +164,7 @@ def _agrees(made: Finished, network: nn.Module) -> None:
     with torch.no_grad():
         expected = network(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).double().softmax(1).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3
-    said = probabilities(load(made.model), [{"image": one} for one in pixels], LABELS)
+    said = probabilities(load(made.model), [{"image": item} for item in pixels], LABELS)
     np.testing.assert_allclose(said, expected, atol=1e-5)
 
 
@@ -187,7 +187,7 @@ def test_estimators_that_are_trusted(ending: str, tmp_path: Path) -> None:
     function = load_source_converter(find_converter("sklearn"))
     with pytest.raises(SourceError, match=OPTION):
         finish(function, SourceRequest(path))
-    made = finish(function, SourceRequest(path, trust_code=True))
+    result = finish(function, SourceRequest(path, trust_code=True))
     others = rows[:8].astype(np.float32)
-    said = probabilities(load(made.model), [{"features": row} for row in others], ("no", "yes"))
+    said = probabilities(load(result.model), [{"features": row} for row in others], ("no", "yes"))
     np.testing.assert_allclose(said, estimator.predict_proba(others), atol=1e-5)

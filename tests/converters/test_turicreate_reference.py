@@ -31,8 +31,8 @@ PUT_IN = {
 @pytest.mark.parametrize("name", PUT_IN)
 def test_the_rows_that_were_put_in_come_out(name: str) -> None:
     rows = np.array(PUT_IN[name])
-    found = reference_values(FILES / name).reshape(rows.shape)
-    assert sorted(found.tolist()) == sorted(rows.tolist())  # a ball tree has its own order
+    result = reference_values(FILES / name).reshape(rows.shape)
+    assert sorted(result.tolist()) == sorted(rows.tolist())  # a ball tree has its own order
 
 
 def written(folder: Path, blocks: list[list[list[float]]]) -> Path:
@@ -40,7 +40,7 @@ def written(folder: Path, blocks: list[list[list[float]]]) -> Path:
     saved_folder(folder, "nearest_neighbor_classifier")
     content, entries = b"", []
     for parts in blocks:
-        words = [struct.pack("<Q", len(one)) + np.array(one).tobytes() + bytes(8) for one in parts]
+        words = [struct.pack("<Q", len(part)) + np.array(part).tobytes() + bytes(8) for part in parts]
         block = struct.pack("<Q", len(parts)) + b"".join(words)
         entries.append(struct.pack("<6Q", len(content), len(block), len(block), len(parts), 0, 0))
         content += block + bytes(40)  # the next block begins where a page does

@@ -21,15 +21,15 @@ convert = load_converter(find_converter("turicreate"))
 
 def examples(count: int, width: int = 28, height: int = 28, channels: int = 1) -> Examples:
     pixels = np.random.default_rng(count).integers(0, 256, (count, height, width, channels), np.uint8)
-    names = tuple(f"picture {number}" for number in range(count))
+    names = tuple(f"picture {index}" for index in range(count))
     return Examples(pixels, np.arange(count) % 3, names, names)
 
 
 def request_for(source: dict[str, Any], **changes: Any) -> ConversionRequest:
     part = examples(6)
     image = ImageInput("drawing", 28, 28, "grayscale")
-    made = ConversionRequest(source, Path(), image, ("c", "a", "b"), part, part, part, seed=1)
-    return replace(made, **changes)
+    result = ConversionRequest(source, Path(), image, ("c", "a", "b"), part, part, part, seed=1)
+    return replace(result, **changes)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_an_array_is_no_drawing() -> None:
 
 
 def exported(weights: Any, offsets: Any) -> Any:
-    made = Model_pb2.Model(specificationVersion=1)
-    linear = made.pipelineClassifier.pipeline.models.add(specificationVersion=1).glmClassifier
+    result = Model_pb2.Model(specificationVersion=1)
+    linear = result.pipelineClassifier.pipeline.models.add(specificationVersion=1).glmClassifier
     for row in weights:
         linear.weights.add(value=row)
     linear.offset.extend(offsets)
-    return made
+    return result
 
 
 def formula(x: Any, weights: Any, offsets: Any) -> Any:
@@ -99,9 +99,9 @@ def test_a_logistic_classifier_of_pixels_is_a_network(color: Any, channels: int)
     weights, offsets = random.normal(size=(2, 6 * 4 * channels)), random.normal(size=2)
     pixels = examples(5, 6, 4, channels).pixels
     model = load(network_of(exported(weights, offsets), ImageInput("picture", 6, 4, color)))
-    found = [np.ravel(answer["probabilities"]) for answer in model.predict([{"picture": one} for one in pixels])]
+    result = [np.ravel(answer["probabilities"]) for answer in model.predict([{"picture": item} for item in pixels])]
     flat = pixels.transpose(0, 3, 1, 2).reshape(5, -1) / 255
-    np.testing.assert_allclose(found, formula(flat, weights, offsets), atol=1e-5)
+    np.testing.assert_allclose(result, formula(flat, weights, offsets), atol=1e-5)
 
 
 def test_a_logistic_classifier_of_an_array_is_a_network() -> None:
@@ -109,5 +109,5 @@ def test_a_logistic_classifier_of_an_array_is_a_network() -> None:
     weights, offsets = random.normal(size=(2, 6)), random.normal(size=2)
     rows = random.normal(size=(5, 2, 3)).astype(np.float32)
     model = load(network_of(exported(weights, offsets), ArrayInput("x", (2, 3))))
-    found = [np.ravel(answer["probabilities"]) for answer in model.predict([{"x": one} for one in rows])]
-    np.testing.assert_allclose(found, formula(rows.reshape(5, -1), weights, offsets), atol=1e-5)
+    result = [np.ravel(answer["probabilities"]) for answer in model.predict([{"x": row} for row in rows])]
+    np.testing.assert_allclose(result, formula(rows.reshape(5, -1), weights, offsets), atol=1e-5)

@@ -93,8 +93,8 @@ class Branching(nn.Module):
         if last.shape[2] > 100:
             last = last[:, :, :100]
         total = torch.zeros_like(last)
-        for number in range(last.shape[1] - 1):
-            total = total + last * (number + 1)
+        for index in range(last.shape[1] - 1):
+            total = total + last * (index + 1)
         height, width = last.shape[2:]
         places: list[int] = [0] * 2
         places.extend([1, 2])

@@ -42,8 +42,8 @@ def photos(tmp_path: Path) -> Callable[..., Path]:
         for kind, count in counts.items():
             place = folder / kind.replace("__", "-")
             place.mkdir(parents=True)
-            for number in range(count):
-                picture(sum(map(ord, kind)) * 1000 + number).save(place / f"{number}.png")
+            for index in range(count):
+                picture(sum(map(ord, kind)) * 1000 + index).save(place / f"{index}.png")
         return folder
 
     return write

@@ -127,8 +127,8 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
 def test_a_file_that_declares_more_than_it_holds_is_left_out(tmp_path: Path, wanted: Wanted) -> None:
     for kind in ("low", "high", "mine"):
         (tmp_path / kind).mkdir()
-        for number in range(10):
-            np.save(tmp_path / kind / f"{number}.npy", np.full((2, 3), number + ord(kind[0]) / 1000))
+        for index in range(10):
+            np.save(tmp_path / kind / f"{index}.npy", np.full((2, 3), index + ord(kind[0]) / 1000))
     (tmp_path / "low" / "a.npy").write_bytes(npy_declaring(f"({2**45},)"))
     (tmp_path / "low" / "b.json").write_text(f"[[1, 2, 3], [4, 5, {10**400}]]")
     dataset = load_dataset(wanted, folder=tmp_path)
@@ -160,8 +160,8 @@ def test_a_folder(tmp_path: Path, wanted: Wanted) -> None:
     chance = np.random.default_rng(0)
     for kind in ("low", "high", "mine"):
         (tmp_path / "rows" / kind).mkdir(parents=True)
-        for number in range(10):
-            np.save(tmp_path / "rows" / kind / f"{number}.npy", chance.normal(size=(2, 3)))
+        for index in range(10):
+            np.save(tmp_path / "rows" / kind / f"{index}.npy", chance.normal(size=(2, 3)))
     (tmp_path / "rows" / "low" / "bad.npy").write_bytes(b"bad")
     dataset = load_dataset(wanted, folder=tmp_path / "rows")
     assert dataset.origin == "30 files from the folder rows, of 3 kinds; 1 file left out."

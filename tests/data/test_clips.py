@@ -13,13 +13,13 @@ from coreml_updatable.data.rows.sounds import sounds_in, usual_hop, windows
 )
 def test_windows_of_yamnet(samples: int, count: int) -> None:
     wave = np.arange(1, samples + 1, dtype=np.float32)
-    found = windows(wave, 15_600, usual_hop(15_600))
-    assert found.shape == (count, 15_600)
-    for number, window in enumerate(found):
-        part = wave[number * 7680 : number * 7680 + 15_600]
+    result = windows(wave, 15_600, usual_hop(15_600))
+    assert result.shape == (count, 15_600)
+    for index, window in enumerate(result):
+        part = wave[index * 7680 : index * 7680 + 15_600]
         np.testing.assert_array_equal(window[: len(part)], part)
         assert not window[len(part) :].any()
-    assert float(found.max()) == samples
+    assert float(result.max()) == samples
 
 
 def test_other_models_take_half_a_window() -> None:

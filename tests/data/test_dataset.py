@@ -81,7 +81,7 @@ def test_drawn_alike_by_processes_and_here(sample: Callable[..., SampleFunction]
     steps: list[float] = []
     many = drawn.draw_pictures(draw, counts, wanted.input, lambda _, fraction, __: steps.append(fraction))
     assert sum(count for _, count in counts) >= drawn.WORTH_PROCESSES
-    few = [drawn.draw_pictures(draw, [one], wanted.input) for one in counts]
+    few = [drawn.draw_pictures(draw, [count], wanted.input) for count in counts]
     np.testing.assert_array_equal(many, np.concatenate(few))
     assert steps == sorted(steps)
     assert steps[-1] == 1.0

@@ -18,8 +18,8 @@ FOLDER = Path(sklearn.__file__).parent / "datasets" / "images"
 
 def photos() -> list[Image.Image]:
     """Six photographs that share nothing: parts of two."""
-    found = [Image.open(FOLDER / name).convert("RGB") for name in ("china.jpg", "flower.jpg")]
-    return [one.crop((left, 0, left + 210, 427)).resize((128, 128)) for one in found for left in (0, 215, 430)]
+    result = [Image.open(FOLDER / name).convert("RGB") for name in ("china.jpg", "flower.jpg")]
+    return [item.crop((left, 0, left + 210, 427)).resize((128, 128)) for item in result for left in (0, 215, 430)]
 
 
 def compressed(picture: Image.Image) -> Image.Image:
@@ -30,18 +30,18 @@ def compressed(picture: Image.Image) -> Image.Image:
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "compressed": compressed,
-    "brighter": lambda one: ImageEnhance.Brightness(one).enhance(1.2),
+    "brighter": lambda item: ImageEnhance.Brightness(item).enhance(1.2),
     "mirrored": ImageOps.mirror,
-    "smaller": lambda one: one.resize((40, 40)).resize((128, 128)),
-    "cropped": lambda one: one.crop((1, 1, 127, 127)).resize((128, 128)),
+    "smaller": lambda item: item.resize((40, 40)).resize((128, 128)),
+    "cropped": lambda item: item.crop((1, 1, 127, 127)).resize((128, 128)),
 }
 
 
 @pytest.mark.parametrize("change", sorted(COPIES))
 def test_a_copy_is_in_the_group_of_its_original(change: str) -> None:
     originals = photos()
-    pictures = [*originals, *(COPIES[change](one) for one in originals)]
-    groups = groups_of(np.stack([np.asarray(one) for one in pictures]))
+    pictures = [*originals, *(COPIES[change](original) for original in originals)]
+    groups = groups_of(np.stack([np.asarray(picture) for picture in pictures]))
     assert groups.tolist() == [*range(6), *range(6)]
 
 

@@ -20,10 +20,10 @@ def food101(tmp_path: Path) -> Path:
     """Eight pictures a class, the last two of each for testing."""
     root = tmp_path / "food-101"
     (root / "meta").mkdir(parents=True)
-    for number, name in enumerate(CLASSES):
+    for index, name in enumerate(CLASSES):
         (root / "images" / name).mkdir(parents=True)
         for picture in range(8):
-            color = (number * 60, picture * 30, 90)
+            color = (index * 60, picture * 30, 90)
             Image.new("RGB", (30, 20), color).save(root / "images" / name / f"{picture}.jpg")
     for split, numbers in (("train", range(6)), ("test", range(6, 8))):
         entries = {name: [f"{name}/{number}" for number in numbers] for name in CLASSES}
@@ -57,10 +57,10 @@ def test_no_more_than_wanted(food101: Path, wanted: Wanted) -> None:
 def test_missing_meta(food101: Path, wanted: Wanted) -> None:
     for path in (food101 / "meta").glob("test.*"):
         path.unlink()
-    found = find_food101(food101.parent)
-    assert found == food101
+    result = find_food101(food101.parent)
+    assert result == food101
     with pytest.raises(DataError, match=r"meta: contains neither test\.txt nor test\.json; extract"):
-        list_food101(found, wanted)
+        list_food101(result, wanted)
 
 
 def test_a_missing_picture_is_named(food101: Path, wanted: Wanted) -> None:

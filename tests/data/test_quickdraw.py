@@ -56,7 +56,7 @@ def test_simplified_and_raw_lines(tmp_path: Path) -> None:
 
 def test_a_folder_of_them(tmp_path: Path) -> None:
     for kind, turn in (("cat", 1), ("sun", -1), ("frog", 2)):
-        written(tmp_path / f"{kind}.ndjson", *([[[0, 9, number], [0, turn * 9, 3]]] for number in range(12)))
+        written(tmp_path / f"{kind}.ndjson", *([[[0, 9, index], [0, turn * 9, 3]]] for index in range(12)))
     wanted = Wanted(ImageInput("drawing", 28, 28, "grayscale"), ("cat", "sun"), {"cat": "cat", "sun": "sun"})
     data = load_dataset(wanted, folder=tmp_path)
     assert data.train.values.shape[1:] == (28, 28, 1)

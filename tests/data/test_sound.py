@@ -91,9 +91,9 @@ def test_without_soundfile_the_command_is_told(tmp_path: Path, monkeypatch: pyte
 def test_a_folder_says_what_was_done(tmp_path: Path) -> None:
     for kind, rate in (("low", 16_000), ("high", 8000)):
         (tmp_path / "clips" / kind).mkdir(parents=True)
-        for number in range(5):
-            wave = tone(rate, 0.3 if number == 4 else 0.5, 300 + 10 * number)
-            soundfile.write(tmp_path / "clips" / kind / f"{number}.wav", wave, rate)
+        for index in range(5):
+            wave = tone(rate, 0.3 if index == 4 else 0.5, 300 + 10 * index)
+            soundfile.write(tmp_path / "clips" / kind / f"{index}.wav", wave, rate)
     (tmp_path / "clips" / "low" / "a.mp4").write_bytes(b"?")
     dataset = load_dataset(Wanted(TARGET, ("low", "high"), {}), folder=tmp_path / "clips")
     assert dataset.train.values.shape[1:] == (8000,)

@@ -14,7 +14,7 @@ shares = st.floats(0.02, 0.45)
 
 
 def spelled(counts: dict[str, int]) -> tuple[list[str], list[str]]:
-    pairs = [(kind, f"{kind}/{number}.jpg") for kind, count in counts.items() for number in range(count)]
+    pairs = [(kind, f"{kind}/{index}.jpg") for kind, count in counts.items() for index in range(count)]
     return [kind for kind, _ in pairs], [name for _, name in pairs]
 
 
@@ -64,7 +64,7 @@ def test_a_new_picture_moves_hardly_any_other() -> None:
 def test_a_collections_own_test_pictures_stay(official: list[bool]) -> None:
     kinds, names = spelled({"salad": len(official)})
     parts = split(kinds, names, 0.2, 0.1, 0, official)
-    assert [at for at, kept in enumerate(official) if kept] == list(parts.test)
+    assert [index for index, kept in enumerate(official) if kept] == list(parts.test)
 
 
 def test_too_few() -> None:

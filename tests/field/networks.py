@@ -123,18 +123,18 @@ def dense_network(
         mode="classifier" if labels else None,
     )
     blob, size = "x", inputs
-    for number, (units, activation) in enumerate(layers):
-        end = "y" if number == last else f"d{number}"
-        ends = labels and number == last
-        name, result = f"dense_{number}", f"z{number}" if activation or ends else end
+    for index, (units, activation) in enumerate(layers):
+        end = "y" if index == last else f"d{index}"
+        ends = labels and index == last
+        name, result = f"dense_{index}", f"z{index}" if activation or ends else end
         builder.add_inner_product(
             name, random.normal(0, 0.5, (units, size)), random.normal(0, 0.2, units), size, units, True, blob, result
         )
-        if batchnorm and number != last:
+        if batchnorm and index != last:
             gamma, variance = random.uniform(0.5, 2, units), random.uniform(0.5, 2, units)
             mean, beta = random.normal(size=units), random.normal(size=units)
-            builder.add_batchnorm(f"bn_{number}", units, gamma, beta, mean, variance, result, f"n{number}")
-            result = f"n{number}"
+            builder.add_batchnorm(f"bn_{index}", units, gamma, beta, mean, variance, result, f"n{index}")
+            result = f"n{index}"
         if activation:
             builder.add_activation(f"{name}__activation__", activation, result, end)
         elif ends:
@@ -186,9 +186,9 @@ def rules(model: Any, severity: str | None = None) -> set[str]:
 
 def learns(model: Any, rows: Sequence[dict[str, Any]], target: str, labels: Sequence[Any], **parameters: Any) -> Any:
     """One update on ``rows``, labeled in turn, makes the labels more probable. Returns the new model."""
-    told = [{**row, target: labels[number % len(labels)]} for number, row in enumerate(rows)]
-    after = cu.UpdateTask(model, told, parameters={"epochs": 20, "learningRate": 0.05, **parameters}).resume().model
+    result = [{**row, target: labels[index % len(labels)]} for index, row in enumerate(rows)]
+    after = cu.UpdateTask(model, result, parameters={"epochs": 20, "learningRate": 0.05, **parameters}).resume().model
     wanted = np.arange(len(rows)), np.arange(len(rows)) % len(labels)
-    losses = [-np.log(probabilities(one, rows)[wanted]).mean() for one in (model, after)]
+    losses = [-np.log(probabilities(item, rows)[wanted]).mean() for item in (model, after)]
     assert losses[1] < losses[0], losses
     return after

@@ -46,11 +46,11 @@ def test_one_sigmoid_for_two_labels(keras: Any, tmp_path: Path, apart: bool) -> 
     end = [layers.Dense(1), layers.Activation("sigmoid")] if apart else [layers.Dense(1, activation="sigmoid")]
     body = [layers.Conv2D(6, 3, activation="relu"), layers.MaxPooling2D(4), layers.Flatten(), layers.Dropout(0.5)]
     model = weighted(keras.Sequential([keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), *body, *end]))
-    made = cu.convert(saved(model, tmp_path / "model.h5"), labels=("cat", "dog"), mean=(0,), std=(1 / 255,))
-    assert rules(made) == set()
+    result = cu.convert(saved(model, tmp_path / "model.h5"), labels=("cat", "dog"), mean=(0,), std=(1 / 255,))
+    assert rules(result) == set()
     given = [{"image": picture} for picture in pictures()]
-    np.testing.assert_allclose(probabilities(made, given), answers(keras, model, pictures()), atol=1e-5)
-    learns(made, given, "label", ("cat", "dog"), learningRate=0.001)
+    np.testing.assert_allclose(probabilities(result, given), answers(keras, model, pictures()), atol=1e-5)
+    learns(result, given, "label", ("cat", "dog"), learningRate=0.001)
 
 
 RECURRENT: dict[str, Callable[[Any], list[Any]]] = {
@@ -69,11 +69,11 @@ def test_recurrent_layers(keras: Any, tmp_path: Path, name: str) -> None:
     layers = keras.layers
     body = RECURRENT[name](layers)
     model = weighted(keras.Sequential([keras.Input((4, 3)), *body, layers.Dense(3, activation="softmax")]))
-    made = cu.convert(saved(model, tmp_path / "model.keras"), labels=("a", "b", "c"))
-    assert rules(made, "error") == set()
+    result = cu.convert(saved(model, tmp_path / "model.keras"), labels=("a", "b", "c"))
+    assert rules(result, "error") == set()
     values = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
-    (feature,) = made.inputs
-    said = probabilities(made, [{feature.name: row} for row in values])
+    (feature,) = result.inputs
+    said = probabilities(result, [{feature.name: row} for row in values])
     np.testing.assert_allclose(said, answers(keras, model, values), atol=1e-5)
 
 
@@ -91,9 +91,9 @@ def test_a_functional_model_with_the_layers_of_mobilenet(keras: Any, tmp_path: P
     seen = layers.Flatten()(layers.GlobalAveragePooling2D()(seen))
     model = weighted(keras.Model(given, layers.Activation("softmax")(layers.Dense(3)(seen))))
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-    made = cu.convert(saved(model, tmp_path / "mobile.h5"), labels=("a", "b", "c"), mean=mean, std=std)
-    assert rules(made) == set()
+    result = cu.convert(saved(model, tmp_path / "mobile.h5"), labels=("a", "b", "c"), mean=mean, std=std)
+    assert rules(result) == set()
     values = (pictures() / 255 - mean) / std
     rows = [{"image": picture} for picture in pictures()]
-    np.testing.assert_allclose(probabilities(made, rows), answers(keras, model, values), atol=1e-5)
-    learns(made, rows, "label", ("a", "b", "c"))
+    np.testing.assert_allclose(probabilities(result, rows), answers(keras, model, values), atol=1e-5)
+    learns(result, rows, "label", ("a", "b", "c"))

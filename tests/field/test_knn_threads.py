@@ -86,9 +86,9 @@ def test_scikit_learns_classifier_of_wines() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 1, 4), (1, 4), (1,), (5,)])
 def test_rows_of_another_shape_are_refused_with_it(shape: tuple[int, ...]) -> None:
     spec = neighbors(4).spec
-    with pytest.raises(cu.DataError, match="row 0") as told:
+    with pytest.raises(cu.DataError, match="row 0") as excinfo:
         cu.UpdateTask(spec, [{"input": np.ones(shape, np.float32), "output": "a"}]).resume()
-    assert "[4]" in str(told.value)
+    assert "[4]" in str(excinfo.value)
     after = cu.UpdateTask(spec, [{"input": np.ones(4, np.float32), "output": "a"}]).resume().model
     assert after.predict({"input": np.ones(4, np.float32)})["output"] == "a"
 
@@ -101,8 +101,8 @@ class DenseNet(nn.Module):
         self.body, self.head = nn.Conv2d(3, 16, 3, 2), nn.Linear(16, 3)
 
     def features(self, pictures: Tensor) -> Tensor:
-        found: Tensor = self.body(pictures).relu().mean((2, 3))
-        return found
+        result: Tensor = self.body(pictures).relu().mean((2, 3))
+        return result
 
     def forward(self, pictures: Tensor) -> Tensor:
         answer: Tensor = self.head(self.features(pictures)).softmax(1)
@@ -145,15 +145,15 @@ def test_features_that_are_no_vector_in_front_of_neighbors() -> None:
     picture = np.zeros((3, 15, 15), np.float32)
     with pytest.raises(cu.UserError):
         cu.UpdateTask(wrong, [{"x": picture, "label": "a"}]).resume()
-    made = cu.knn(classifier)
-    assert rules(made) == set()
+    result = cu.knn(classifier)
+    assert rules(result) == set()
     pictures = np.random.default_rng(0).normal(size=(6, 1, 3, 15, 15)).astype(np.float32)
-    told = [{"x": row, "classLabel": "ab"[number % 2]} for number, row in enumerate(pictures)]
-    after = cu.UpdateTask(made, told).resume().model
+    output = [{"x": row, "classLabel": "ab"[index % 2]} for index, row in enumerate(pictures)]
+    after = cu.UpdateTask(result, output).resume().model
     with torch.no_grad():
         features = np.concatenate([network.features(torch.from_numpy(row)).numpy() for row in pictures])
     judge = KNeighborsClassifier(3, weights=lambda distances: 1 / (distances + 1e-6) ** 2)
-    judge.fit(features, [row["classLabel"] for row in told])
+    judge.fit(features, [row["classLabel"] for row in output])
     said = [answer["classLabel"] for answer in after.predict([{"x": row} for row in pictures])]
     assert said == list(judge.predict(features))
 

@@ -266,14 +266,14 @@ def test_convolutions_in_a_row() -> None:
     random = np.random.default_rng(0)
     builder = NeuralNetworkBuilder([("x", datatypes.Array(1, 8, 8))], [("y", datatypes.Array(3))], mode="classifier")
     blob, channels = "x", 1
-    for number, kernels in enumerate((4, 3)):
+    for index, kernels in enumerate((4, 3)):
         kernel = random.normal(0, 0.3, (3, 3, channels, kernels)).astype(np.float32)
         builder.add_convolution(
-            f"conv{number}", channels, kernels, 3, 3, 1, 1, "valid", 1, kernel, np.zeros(kernels), True, False, None,
-            blob, f"c{number}",
+            f"conv{index}", channels, kernels, 3, 3, 1, 1, "valid", 1, kernel, np.zeros(kernels), True, False, None,
+            blob, f"c{index}",
         )  # fmt: skip
-        builder.add_activation(f"relu{number}", "RELU", f"c{number}", f"r{number}")
-        blob, channels = f"r{number}", kernels
+        builder.add_activation(f"relu{index}", "RELU", f"c{index}", f"r{index}")
+        blob, channels = f"r{index}", kernels
     builder.add_pooling("pool", 4, 4, 4, 4, "AVERAGE", "VALID", blob, "p", is_global=True)
     builder.add_softmax("softmax", "p", "y")
     builder.set_class_labels(LABELS, "label", "y")
@@ -309,17 +309,17 @@ def test_a_loss_for_each_of_several_outputs() -> None:
     builder = dense_network((8, "SIGMOID"), labels=())
     spec = updatable(builder, "dense_0")
     losses = spec.neuralNetwork.updateParams.lossLayers
-    for number in range(1, 8):
+    for index in range(1, 8):
         losses.add().CopyFrom(losses[0])
-        losses[number].name = f"loss{number}"
+        losses[index].name = f"loss{index}"
     (problem,) = [problem for problem in cu.check(spec) if problem.rule == "N5.1"]
     assert problem.severity == "error"
     assert "8" in problem.found
     del losses[1:]  # the advice; one squared error over all eight is what Core ML can do
     assert rules(spec) == set()
-    told = [{"x": value, "y_true": np.arange(8) % 2} for value in vectors()]
-    after = cu.UpdateTask(spec, told, parameters={"epochs": 50}).resume().model
-    assert np.abs(after.predict(told[0])["y"] - told[0]["y_true"]).mean() < 0.5
+    result = [{"x": value, "y_true": np.arange(8) % 2} for value in vectors()]
+    after = cu.UpdateTask(spec, result, parameters={"epochs": 50}).resume().model
+    assert np.abs(after.predict(result[0])["y"] - result[0]["y_true"]).mean() < 0.5
 
 
 @pytest.mark.field_case("apple/coremltools#604", "epochs whose default is not in the set, then a crash", "refused")
@@ -376,6 +376,8 @@ def test_a_picture_as_target() -> None:
     target.type.multiArrayType.shape.append(4)  # the advice
     target.type.multiArrayType.dataType = FeatureTypes_pb2.ArrayFeatureType.FLOAT32
     assert rules(spec) == set()
-    told = [{"x": value, "y_true": np.full(4, 0.9)} for value in vectors()]
-    after = cu.UpdateTask(spec, told, parameters={"epochs": 50}).resume().model
-    assert np.abs(after.predict(told[0])["y"] - 0.9).mean() < np.abs(cu.load(spec).predict(told[0])["y"] - 0.9).mean()
+    result = [{"x": value, "y_true": np.full(4, 0.9)} for value in vectors()]
+    after = cu.UpdateTask(spec, result, parameters={"epochs": 50}).resume().model
+    assert (
+        np.abs(after.predict(result[0])["y"] - 0.9).mean() < np.abs(cu.load(spec).predict(result[0])["y"] - 0.9).mean()
+    )

@@ -68,11 +68,11 @@ def test_a_file_of_onnx(tmp_path: Path, softmax: bool) -> None:
     axes = {"input_names": ["input"], "dynamic_axes": {"input": {0: "batch"}}}
     path = exported(network, tmp_path / "model.onnx", 1, 3, 12, 12, **axes)
     image = cu.ImageInput("input", 12, 12, "rgb")
-    made = cu.convert(path, inputs=[image], labels=LABELS, mean=(0,), std=(1,))
-    assert rules(made) == set()
+    result = cu.convert(path, inputs=[image], labels=LABELS, mean=(0,), std=(1,))
+    assert rules(result) == set()
     given = [{"input": picture} for picture in pictures()]
-    np.testing.assert_allclose(probabilities(made, given), expected(network), atol=1e-5)
-    learns(made, given, "label", LABELS)
+    np.testing.assert_allclose(probabilities(result, given), expected(network), atol=1e-5)
+    learns(result, given, "label", LABELS)
 
 
 @pytest.mark.field_case("onnx/onnx-coreml#404", "boxes and confidences: a file with two outputs", "refused")
@@ -89,11 +89,11 @@ def test_a_file_with_two_outputs(tmp_path: Path) -> None:
         "mean": (0.0,),
         "std": (1.0,),
     }
-    with pytest.raises(cu.SourceError, match=r"--answer") as told:
+    with pytest.raises(cu.SourceError, match=r"--answer") as excinfo:
         finish(converter, SourceRequest(path, **options))
-    assert "confidence" in str(told.value)
-    made = finish(converter, SourceRequest(path, answer="confidence", **options)).model
-    said = probabilities(made, [{"image": picture} for picture in pictures()])
+    assert "confidence" in str(excinfo.value)
+    result = finish(converter, SourceRequest(path, answer="confidence", **options)).model
+    said = probabilities(result, [{"image": picture} for picture in pictures()])
     np.testing.assert_allclose(said, expected(network, 1), atol=1e-5)
 
 
@@ -122,13 +122,13 @@ def test_a_graph_written_by_hand(tmp_path: Path) -> None:
     graph = helper.make_graph(nodes, "g", described, answer, tensors[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     save(model, str(tmp_path / "model.onnx"))
-    made = cu.convert(tmp_path / "model.onnx", labels=LABELS)
+    result = cu.convert(tmp_path / "model.onnx", labels=LABELS)
     values = random.normal(size=(5, 1, 4)).astype(np.float32)
 
     def run(row: Any) -> Any:
         return ReferenceEvaluator(model).run(None, {"x": row})
 
     judge = np.concatenate([np.exp(run(row)[0]) for row in values])
-    given = made.message.description.input[0]
+    given = result.message.description.input[0]
     rows = [{str(given.name): row.reshape(given.type.multiArrayType.shape)} for row in values]
-    np.testing.assert_allclose(probabilities(made, rows), judge, atol=1e-5)
+    np.testing.assert_allclose(probabilities(result, rows), judge, atol=1e-5)

@@ -59,17 +59,17 @@ def test_a_model_without_labels_gets_them() -> None:
     plain.add_softmax("softmax", "z", "scores")
     rows = [{"x": row} for row in random.normal(size=(6, 4)).astype(np.float32)]
     before = np.stack([np.ravel(answer["scores"]) for answer in cu.load(plain.spec).predict(rows)])
-    made = cu.mark(plain.spec, labels=LABELS)
-    assert rules(made) == set()
-    assert made.predict(rows[0])["label"] == LABELS[int(before[0].argmax())]
-    np.testing.assert_allclose(probabilities(made, rows), before, atol=1e-6)
-    learns(made, rows, "label", LABELS)
+    result = cu.mark(plain.spec, labels=LABELS)
+    assert rules(result) == set()
+    assert result.predict(rows[0])["label"] == LABELS[int(before[0].argmax())]
+    np.testing.assert_allclose(probabilities(result, rows), before, atol=1e-6)
+    learns(result, rows, "label", LABELS)
     with pytest.raises(cu.ModelError, match="sigmoid"):
         cu.mark(builder.spec, labels=LABELS)  # probabilities of their own, which no softmax equals
 
 
 @pytest.mark.field_case("tf-coreml/tf-coreml#180", "labels that are not as many as the probabilities", "warned")
-@pytest.mark.parametrize("labels", [["a", "b"], [f"label {number}" for number in range(28)]])
+@pytest.mark.parametrize("labels", [["a", "b"], [f"label {index}" for index in range(28)]])
 def test_labels_that_are_not_as_many_as_the_probabilities(labels: list[str]) -> None:
     spec = dense_network((6, "RELU"), (3, None)).spec
     spec.neuralNetworkClassifier.stringClassLabels.vector[:] = labels
@@ -88,9 +88,9 @@ def test_a_squeeze_of_a_long_axis() -> None:
         [("x", datatypes.Array(1, 256))], [("y", datatypes.Array(1))], disable_rank5_shape_mapping=True
     )
     builder.add_squeeze("squeeze", "x", "y", axes=[1])
-    with pytest.raises(cu.UserError, match="squeeze") as told:
+    with pytest.raises(cu.UserError, match="squeeze") as excinfo:
         cu.load(builder.spec).predict({"x": np.zeros((1, 256), np.float32)})
-    assert "256" in str(told.value)
+    assert "256" in str(excinfo.value)
 
 
 @pytest.mark.field_case("apple/coremltools#2036", "BatchNorm3d that normalizes by its own input", "works")
@@ -134,9 +134,9 @@ def test_what_git_lfs_leaves_where_nothing_was_pulled(tmp_path: Path, ending: st
     if ending == ".mlmodel":
         uses += [lambda: cu.check(path), lambda: cu.load(path), lambda: cu.mark(path)]
     for use in uses:
-        with pytest.raises(cu.UserError, match="git lfs pull") as told:
+        with pytest.raises(cu.UserError, match="git lfs pull") as excinfo:
             use()
-        assert path.name in str(told.value)
+        assert path.name in str(excinfo.value)
 
 
 @pytest.mark.field_case(

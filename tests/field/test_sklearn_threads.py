@@ -31,12 +31,12 @@ def test_a_logistic_regression_of_the_installed_version(classes: int) -> None:
     values, labels = data(classes)
     names = np.array(["a", "b", "c"])[labels]
     judge = LogisticRegression().fit(values, names)
-    made = cu.convert(judge, converter="sklearn")
-    assert rules(made) == set()
-    (feature,) = made.inputs
+    result = cu.convert(judge, converter="sklearn")
+    assert rules(result) == set()
+    (feature,) = result.inputs
     rows = [{feature.name: row} for row in values]
-    np.testing.assert_allclose(probabilities(made, rows), judge.predict_proba(values), atol=1e-5)
-    learns(made, rows, "label", list(judge.classes_))
+    np.testing.assert_allclose(probabilities(result, rows), judge.predict_proba(values), atol=1e-5)
+    learns(result, rows, "label", list(judge.classes_))
 
 
 OTHERS: dict[str, Callable[[], Any]] = {
@@ -59,8 +59,8 @@ def test_estimators_that_no_update_can_train(name: str) -> None:
     """Named in one sentence with what to fit instead, and that converts."""
     values, labels = data()
     estimator = OTHERS[name]().fit(values, labels)
-    with pytest.raises(cu.SourceError, match=type(estimator).__name__) as told:
+    with pytest.raises(cu.SourceError, match=type(estimator).__name__) as excinfo:
         cu.convert(estimator, converter="sklearn")
-    assert "LogisticRegression" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "LogisticRegression" in str(excinfo.value)
+    assert "\n" not in str(excinfo.value)
     assert rules(cu.convert(LogisticRegression().fit(values, labels), converter="sklearn")) == set()

@@ -183,7 +183,7 @@ class Told(nn.Module):
 @pytest.mark.field_case("apple/coremltools#2104", "a network that answers a dictionary", "works")
 @pytest.mark.field_case("apple/coremltools#1157", "dictconstruct: a traced network that answers a dictionary", "works")
 def test_a_dictionary_of_one_answer() -> None:
-    network = seeded(Told(lambda one, _: {"logits": one}))
+    network = seeded(Told(lambda item, _: {"logits": item}))
     model = converted(network, inputs=(cu.ArrayInput("x", (4,)),), labels=LABELS)
     values = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     with torch.no_grad():
@@ -194,25 +194,25 @@ def test_a_dictionary_of_one_answer() -> None:
 @pytest.mark.field_case("apple/coremltools#1110", "a network with two heads, each with its labels", "refused")
 def test_two_heads() -> None:
     """One classifier learns on a device: the answer that counts is named, and each head is a model of its own."""
-    network = seeded(Told(lambda one, other: (one, other)))
+    network = seeded(Told(lambda item, other: (item, other)))
     options: dict[str, Any] = {"inputs": (cu.ArrayInput("x", (4,)),)}
     with pytest.raises(cu.SourceError, match="--answer"):
         converted(network, labels=LABELS, **options)
     values = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    for number, labels in enumerate((LABELS, ("yes", "no"))):
-        model = converted(network, labels=labels, answer=str(number), **options)
+    for index, labels in enumerate((LABELS, ("yes", "no"))):
+        model = converted(network, labels=labels, answer=str(index), **options)
         with torch.no_grad():
-            expected = network(torch.from_numpy(values))[number].softmax(1).numpy()
+            expected = network(torch.from_numpy(values))[index].softmax(1).numpy()
         np.testing.assert_allclose(probabilities(model, [{"x": row} for row in values]), expected, atol=1e-5)
 
 
 @pytest.mark.field_case("apple/coremltools#1948", "class labels that are not as many as the outputs", "refused")
 def test_labels_that_are_not_as_many() -> None:
     network = seeded(Photos())
-    with pytest.raises(cu.SourceError, match="labels") as told:
+    with pytest.raises(cu.SourceError, match="labels") as excinfo:
         cu.convert(network, converter="torch", inputs=[PICTURE], labels=("a", "b"), mean=MEAN, std=STD)
-    assert "2" in str(told.value)
-    assert "3" in str(told.value)
+    assert "2" in str(excinfo.value)
+    assert "3" in str(excinfo.value)
 
 
 FACTORY = """

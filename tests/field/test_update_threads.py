@@ -15,7 +15,7 @@ from tests.field.networks import LABELS, dense_network, learns, probabilities, r
 
 def rows(count: int = 9, size: int = 4) -> list[dict[str, Any]]:
     values = np.random.default_rng(1).normal(size=(count, size)).astype(np.float32)
-    return [{"x": value, "label": LABELS[number % 3]} for number, value in enumerate(values)]
+    return [{"x": value, "label": LABELS[index % 3]} for index, value in enumerate(values)]
 
 
 def bare(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def test_weights_in_the_configuration(key: str) -> None:
     for layer in averaged.neuralNetworkClassifier.layers:
         if layer.WhichOneof("layer") == "innerProduct":
             layer.innerProduct.weights.floatValue[:] = [2 * value for value in layer.innerProduct.weights.floatValue]
-    first, second = (cu.UpdateTask(one, rows(), {"epochs": 1}).resume().model for one in (spec, averaged))
+    first, second = (cu.UpdateTask(item, rows(), {"epochs": 1}).resume().model for item in (spec, averaged))
     assert np.abs(probabilities(first, bare(rows())) - probabilities(second, bare(rows()))).max() > 0.01
 
 
@@ -119,15 +119,15 @@ def test_a_loss_that_does_not_fall() -> None:
     spec = updatable(dense_network((3, None), inputs=64), "dense_0", lr=3.0)
     rate = spec.neuralNetworkClassifier.updateParams.optimizer.sgdOptimizer.learningRate
     rate.range.maxValue = 10
-    told = [{"x": np.random.default_rng(n).uniform(0, 1, 64), "label": LABELS[n % 3]} for n in range(12)]
+    result = [{"x": np.random.default_rng(n).uniform(0, 1, 64), "label": LABELS[n % 3]} for n in range(12)]
     assert rules(spec) == {"L486"}
     wanted = np.arange(12), np.arange(12) % 3
-    before = -np.log(probabilities(spec, bare(told))[wanted]).mean()
-    context = cu.UpdateTask(spec, told, {"epochs": 1, "learningRate": 3.0}).resume()
-    assert -np.log(np.maximum(probabilities(context.model, bare(told)), 1e-30)[wanted]).mean() > before
+    before = -np.log(probabilities(spec, bare(result))[wanted]).mean()
+    context = cu.UpdateTask(spec, result, {"epochs": 1, "learningRate": 3.0}).resume()
+    assert -np.log(np.maximum(probabilities(context.model, bare(result)), 1e-30)[wanted]).mean() > before
     rate.defaultValue = 0.01  # the advice
     assert rules(spec) == set()
-    learns(spec, bare(told), "label", LABELS, learningRate=0.01)
+    learns(spec, bare(result), "label", LABELS, learningRate=0.01)
 
 
 @pytest.mark.field_case("apple/coremltools#2070", "lossValue of a squared error is negative on a device", "open")
@@ -142,8 +142,8 @@ def test_a_squared_error_is_never_negative() -> None:
     def note(context: Any) -> None:
         seen.extend([context.metrics["lossValue"]] if "lossValue" in context.metrics else [])
 
-    told = [{"x": x, "y_true": y} for x, y in zip(values, wanted, strict=True)]
-    cu.UpdateTask(spec, told, {"epochs": 20, "miniBatchSize": 8}, on_event=note).resume()
+    result = [{"x": x, "y_true": y} for x, y in zip(values, wanted, strict=True)]
+    cu.UpdateTask(spec, result, {"epochs": 20, "miniBatchSize": 8}, on_event=note).resume()
     expected = torch.nn.functional.mse_loss(torch.from_numpy(answers), torch.from_numpy(wanted))
     assert seen[0] == pytest.approx(float(expected), rel=1e-5)
     assert min(seen) >= 0
@@ -154,10 +154,10 @@ def test_a_classifier_by_squared_error() -> None:
     spec = dense_network((6, "RELU"), (3, "SIGMOID"), labels=()).spec
     marked = cu.mark(spec, loss="mean_squared_error", optimizer=cu.SGD(learning_rate=0.1))
     assert rules(marked) == set()
-    told = [{"x": row["x"], "y_true": np.eye(3)[number % 3]} for number, row in enumerate(rows())]
+    result = [{"x": row["x"], "y_true": np.eye(3)[index % 3]} for index, row in enumerate(rows())]
 
     def error(one: Any) -> float:
-        answers = np.stack([np.ravel(answer["y"]) for answer in cu.load(one).predict(bare(told))])
+        answers = np.stack([np.ravel(answer["y"]) for answer in cu.load(one).predict(bare(result))])
         return float(np.square(answers - np.eye(3)[np.arange(9) % 3]).mean())
 
-    assert error(cu.UpdateTask(marked, told, {"epochs": 50}).resume().model) < error(marked)
+    assert error(cu.UpdateTask(marked, result, {"epochs": 50}).resume().model) < error(marked)

@@ -31,8 +31,8 @@ def classifier(*fills: Fill, shape: Sequence[int] = (1, 5, 1, 1), constant: Sequ
         loaded.loadConstantND.data.floatValue.extend(NUMBERS[: int(np.prod(constant))])
         layers.append(loaded)
     layers.append(dense("first", "x", "blob0", 5, WIDTH))
-    for number, fill in enumerate(fills):
-        layer = new_layer(f"layer{number + 1}", f"blob{number}", f"blob{number + 1}")
+    for index, fill in enumerate(fills):
+        layer = new_layer(f"layer{index + 1}", f"blob{index}", f"blob{index + 1}")
         fill(layer)
         layers.append(layer)
     layers.append(dense("last", f"blob{len(fills)}", "logits", WIDTH, 3))

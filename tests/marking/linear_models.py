@@ -9,15 +9,15 @@ from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, Model_pb2
 def glm(labels: Sequence[str] | Sequence[int], weights: Any, offset: Any, *, reference: bool = True) -> Model:
     """``weights`` [K, D] and ``offset`` [K]; input ``x`` [D] of doubles, outputs ``class`` and ``classProbability``."""
     model = Model_pb2.Model(specificationVersion=1)
-    made = model.glmClassifier
+    result = model.glmClassifier
     for row in weights:
-        made.weights.add().value.extend(row)
-    made.offset.extend(offset)
-    made.classEncoding = made.ReferenceClass if reference else made.OneVsRest
+        result.weights.add().value.extend(row)
+    result.offset.extend(offset)
+    result.classEncoding = result.ReferenceClass if reference else result.OneVsRest
     if isinstance(labels[0], str):
-        made.stringClassLabels.vector.extend(labels)
+        result.stringClassLabels.vector.extend(labels)
     else:
-        made.int64ClassLabels.vector.extend(labels)
+        result.int64ClassLabels.vector.extend(labels)
     given = model.description.input.add(name="x").type.multiArrayType
     given.shape.append(len(weights[0]))
     given.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
@@ -48,9 +48,9 @@ def of_words(words: Sequence[str], last: Model, labels: Sequence[str]) -> Model:
     dense = Model_pb2.Model(specificationVersion=1)
     dense.featureVectorizer.inputList.add(inputColumn="counts", inputDimensions=len(words))
     dense.description.input.extend(vectorizer.description.output)
-    made = dense.description.output.add(name="x").type.multiArrayType
-    made.shape.append(len(words))
-    made.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    result = dense.description.output.add(name="x").type.multiArrayType
+    result.shape.append(len(words))
+    result.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
     return pipeline([vectorizer, dense, last], labels)
 
 
@@ -61,9 +61,9 @@ def behind_vision(last: Model, labels: Sequence[str], side: int = 299) -> Model:
     given = vision.description.input.add(name="image").type.imageType
     given.width = given.height = side
     given.colorSpace = FeatureTypes_pb2.ImageFeatureType.RGB
-    made = vision.description.output.add(name="x").type.multiArrayType
-    made.shape.append(2048)
-    made.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
+    result = vision.description.output.add(name="x").type.multiArrayType
+    result.shape.append(2048)
+    result.dataType = FeatureTypes_pb2.ArrayFeatureType.DOUBLE
     return pipeline([vision, last], labels)
 
 

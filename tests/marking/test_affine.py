@@ -22,11 +22,11 @@ def floats(field: str, values: Sequence[float]) -> str:
 
 
 def network(*layers: str) -> NeuralNetwork_pb2.NeuralNetwork:
-    made = NeuralNetwork_pb2.NeuralNetwork(arrayInputShapeMapping=1)
-    for number, text in enumerate(layers):
-        layer = text_format.Parse(text, made.layers.add(name=f"layer{number}"))
-        layer.output.append("y" if number == len(layers) - 1 else f"c{number}")
-    return made
+    result = NeuralNetwork_pb2.NeuralNetwork(arrayInputShapeMapping=1)
+    for index, text in enumerate(layers):
+        layer = text_format.Parse(text, result.layers.add(name=f"layer{index}"))
+        layer.output.append("y" if index == len(layers) - 1 else f"c{index}")
+    return result
 
 
 def run(layers: Sequence[NeuralNetworkLayer], x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,17 +81,17 @@ AFFINE: list[tuple[tuple[int, ...], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("shape", "layers"), AFFINE, ids=[f"{shape}-{layers[-1][:60]}" for shape, layers in AFFINE])
 def test_factor_and_offset_are_what_the_layer_does(shape: tuple[int, ...], layers: tuple[str, ...]) -> None:
-    made = network(*layers)
-    constants = constants_of(made)
+    result = network(*layers)
+    constants = constants_of(result)
     x = RANDOM.normal(size=shape).astype(np.float32)
-    assert data_input(made.layers[-1], constants) == "x"
-    affine = affine_of(made.layers[-1], shape, constants)
+    assert data_input(result.layers[-1], constants) == "x"
+    affine = affine_of(result.layers[-1], shape, constants)
     assert affine is not None
     assert affine.factor.ndim == affine.offset.ndim == 1
     along = [1] * len(shape)
     along[channel_axis(shape)] = -1
     factor, offset = (values.reshape(along) if values.size > 1 else values for values in (affine.factor, affine.offset))
-    np.testing.assert_allclose(run(made.layers, x), factor * x + offset, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(result.layers, x), factor * x + offset, rtol=1e-5, atol=1e-5)
 
 
 OTHER: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
@@ -138,13 +138,13 @@ OTHER: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("shape", "layers"), OTHER.values(), ids=OTHER)
 def test_everything_else_is_not_affine(shape: tuple[int, ...], layers: tuple[str, ...]) -> None:
-    made = network(*layers)
-    assert affine_of(made.layers[-1], shape, constants_of(made)) is None
+    result = network(*layers)
+    assert affine_of(result.layers[-1], shape, constants_of(result)) is None
 
 
 def test_without_a_shape_only_what_needs_none_is_affine() -> None:
-    made = network(constant((5,), FIVE), f"{TWO} addBroadcastable {{}}")
-    assert affine_of(made.layers[-1], None, constants_of(made)) is None
-    assert affine_of(made.layers[-1], (3, None), constants_of(made)) is None
-    assert affine_of(made.layers[-1], (None, 5), constants_of(made)) is not None
+    result = network(constant((5,), FIVE), f"{TWO} addBroadcastable {{}}")
+    assert affine_of(result.layers[-1], None, constants_of(result)) is None
+    assert affine_of(result.layers[-1], (3, None), constants_of(result)) is None
+    assert affine_of(result.layers[-1], (None, 5), constants_of(result)) is not None
     assert affine_of(network('input: "x" add { alpha: 1 }').layers[0], None, {}) is not None

@@ -84,29 +84,29 @@ STRAIGHT: dict[str, Fill] = {"scale": layered.scale, "batchnorm": layered.batchn
 @pytest.mark.parametrize("shape", [(1, 5, 1, 1), (5,)])
 def test_an_activation_becomes_relus_that_compute_the_same(name: str, shape: tuple[int, ...]) -> None:
     before = layered.classifier(BENT[name], shape=shape)
-    made = marked(before, SETTINGS, last=2)
-    assert [str(layer.name) for layer in network_of(made.model).layers if layer.isUpdatable] == ["first", "last"]
-    assert made.repairs
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
+    result = marked(before, SETTINGS, last=2)
+    assert [str(layer.name) for layer in network_of(result.model).layers if layer.isUpdatable] == ["first", "last"]
+    assert result.repairs
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
 
 
 @pytest.mark.parametrize("name", STRAIGHT)
 def test_a_factor_behind_a_relu_becomes_a_fixed_convolution(name: str) -> None:
     before = layered.classifier(layered.relu, STRAIGHT[name])
-    made = marked(before, SETTINGS, last=2)
-    (note,) = made.repairs
+    result = marked(before, SETTINGS, last=2)
+    (note,) = result.repairs
     assert "became a fixed 1x1 convolution" in note
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
 
 
 def test_so_does_an_operation_with_a_constant() -> None:
     before = layered.classifier(layered.relu, with_constant("multiplyBroadcastable"), constant=(6, 1, 1))
-    made = marked(before, SETTINGS, last=2)
-    assert "loadConstantND" not in {layer_kind(layer) for layer in network_of(made.model).layers}
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
+    result = marked(before, SETTINGS, last=2)
+    assert "loadConstantND" not in {layer_kind(layer) for layer in network_of(result.model).layers}
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
 
 
 @given(low=st.floats(-5, 5), width=st.floats(0, 10), x=st.floats(-20, 20))
@@ -130,9 +130,9 @@ def test_marking_twice_is_marking_once(name: str) -> None:
 
 def test_nothing_is_rewritten_before_the_trained_layers() -> None:
     before = layered.classifier(clip(0, 6))
-    made = marked(before, SETTINGS)
-    assert made.repairs == ()
-    assert "clip" in {layer_kind(layer) for layer in network_of(made.model).layers}
+    result = marked(before, SETTINGS)
+    assert result.repairs == ()
+    assert "clip" in {layer_kind(layer) for layer in network_of(result.model).layers}
 
 
 class Relu6Head(nn.Module):
@@ -158,11 +158,11 @@ def test_one_step_of_training_is_that_of_torch_on_the_original() -> None:
     settings = UpdateSettings(
         SGD(DoubleParameter(rate), Int64Parameter(4), DoubleParameter(0.0)), Int64Parameter(1), shuffle=False
     )
-    made = marked(convert(module, (1, 3, 9, 9)), settings, last=2, labels=("a", "b", "c"))
-    assert any("clip became ReLU between fixed 1x1 convolutions" in note for note in made.repairs)
+    result = marked(convert(module, (1, 3, 9, 9)), settings, last=2, labels=("a", "b", "c"))
+    assert any("clip became ReLU between fixed 1x1 convolutions" in note for note in result.repairs)
     rows = torch.rand(4, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     task = UpdateTask(
-        made.model, [{"image": row[None].numpy(), "label": "abca"[number]} for number, row in enumerate(rows)]
+        result.model, [{"image": row[None].numpy(), "label": "abca"[index]} for index, row in enumerate(rows)]
     )
     learned = task.resume().model.message
     values = module.front(rows)

@@ -56,11 +56,11 @@ def test_a_layer_of_one_number_a_channel_is_folded(name: str) -> None:
 )
 def test_so_is_an_operation_with_a_constant(name: str, shape: tuple[int, ...], constant: tuple[int, ...]) -> None:
     before = layered.classifier(BESIDE_A_CONSTANT[name], layered.relu, shape=shape, constant=constant)
-    made = marked(before, SETTINGS, last=2)
-    assert not {"loadConstantND", layer_kind(network_of(before).layers[2])} & set(kinds(made.model))
-    assert "folded" in made.repairs[0]
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
+    result = marked(before, SETTINGS, last=2)
+    assert not {"loadConstantND", layer_kind(network_of(before).layers[2])} & set(kinds(result.model))
+    assert "folded" in result.repairs[0]
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
 
 
 def test_several_in_a_row() -> None:
@@ -76,14 +76,14 @@ def test_a_file_of_the_first_version() -> None:
     """As Caffe and the MNIST examples of 2017 write it: version 1, convolution, innerProduct, bias, softmax."""
     before = _of_2017()
     assert before.specificationVersion == 1
-    made = marked(before, SETTINGS)
-    assert kinds(made.model) == ["convolution", "activation", "pooling", "flatten", "innerProduct", "softmax"]
-    (repair,) = made.repairs
+    result = marked(before, SETTINGS)
+    assert kinds(result.model) == ["convolution", "activation", "pooling", "flatten", "innerProduct", "softmax"]
+    (repair,) = result.repairs
     assert repair.startswith("layers[5] 'shift': bias was folded into layers[4] 'fc'")
-    assert made.model.specificationVersion == 4
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
-    assert model_bytes(marked(made.model, SETTINGS).model) == model_bytes(made.model)
+    assert result.model.specificationVersion == 4
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
+    assert model_bytes(marked(result.model, SETTINGS).model) == model_bytes(result.model)
 
 
 def test_what_others_read_is_left() -> None:

@@ -115,11 +115,11 @@ def test_twins_of_a_model_and_of_the_marked_model_are_equal() -> None:
 def test_features_are_those_of_the_classifier() -> None:
     marked = mark(converted("pooled linear, softmax", image=True), UPDATE, labels=LABELS)
     marked = describe(marked, features={"image": "A meal.", "label": "What it is."}, description="Meals.", author="me")
-    made = knn_variant(marked, SETTINGS).description
-    assert list(made.input) == list(marked.description.input)
-    assert list(made.output) == list(marked.description.output)
-    assert list(made.trainingInput) == list(marked.description.trainingInput)
-    assert made.metadata == marked.description.metadata
+    result = knn_variant(marked, SETTINGS).description
+    assert list(result.input) == list(marked.description.input)
+    assert list(result.output) == list(marked.description.output)
+    assert list(result.trainingInput) == list(marked.description.trainingInput)
+    assert result.metadata == marked.description.metadata
 
 
 def test_an_empty_twin_answers_its_default_label() -> None:
@@ -148,9 +148,9 @@ def test_a_filled_twin_votes_as_scikit_learn_does() -> None:
 def test_samples_come_back_as_given(labels: list[str]) -> None:
     values = np.random.default_rng(len(labels)).normal(size=(len(labels), valid.EMBEDDING)).astype(np.float32)
     filled = with_samples(valid.pipeline(), values, labels)
-    found = samples_of(filled)
-    assert list(found.labels) == labels
-    np.testing.assert_array_equal(found.embeddings.reshape(values.shape), values)
+    result = samples_of(filled)
+    assert list(result.labels) == labels
+    np.testing.assert_array_equal(result.embeddings.reshape(values.shape), values)
     assert sample_counts(filled) == {label: labels.count(label) for label in labels}
     assert model_bytes(with_samples(filled, values, labels)) == model_bytes(filled)
 
@@ -220,7 +220,7 @@ def test_an_extractor_keeps_the_loops_that_its_embedding_comes_from() -> None:
     model = cu.convert(network, converter="torch", inputs=["x:5x3:array"], labels=LABELS)
     assert any(layer_kind(layer) == "loop" for layer in network_of(model.message).layers)
     rows = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
-    made = cu.knn(model, [{"x": row, "label": LABELS[0]} for row in rows])
+    result = cu.knn(model, [{"x": row, "label": LABELS[0]} for row in rows])
     with torch.no_grad():
         expected = network.gru(torch.from_numpy(rows))[0].mean(1).numpy()
-    np.testing.assert_allclose(samples_of(made.message).embeddings, expected, atol=1e-5)
+    np.testing.assert_allclose(samples_of(result.message).embeddings, expected, atol=1e-5)

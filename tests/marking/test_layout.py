@@ -70,10 +70,10 @@ def test_the_round_trip_gives_the_same_bytes(name: str) -> None:
 
 def filled_twin() -> Model:
     name = "pooled linear, softmax"
-    made = knn_variant(converted(name), KNNSettings(Int64Parameter(3)))
-    told = {"image": "A meal.", "label": "What it is.", "labelProbability": "How sure it is."}
-    made = describe(made, features=told, description="Meals.", author="me", version="2")
-    return with_samples(made, np.random.default_rng(0).normal(size=(4, 6)), ["a", "b", "a", "c"])
+    result = knn_variant(converted(name), KNNSettings(Int64Parameter(3)))
+    output = {"image": "A meal.", "label": "What it is.", "labelProbability": "How sure it is."}
+    result = describe(result, features=output, description="Meals.", author="me", version="2")
+    return with_samples(result, np.random.default_rng(0).normal(size=(4, 6)), ["a", "b", "a", "c"])
 
 
 def test_a_twin_is_split_and_joined_but_is_no_network() -> None:
@@ -133,10 +133,10 @@ def test_weights_are_rounded_as_coremltools_rounds_them() -> None:
         expected = network_of(spec if not hasattr(spec, "get_spec") else spec.get_spec()).layers
         for layer, reference in zip(network_of(with_bits(front, bits)).layers, expected, strict=True):
             if layer.WhichOneof("layer") == "convolution":
-                made, wanted = layer.convolution.weights, reference.convolution.weights
-                assert made.float16Value == wanted.float16Value
-                assert made.rawValue == wanted.rawValue
-                linear, theirs = made.quantization.linearQuantization, wanted.quantization.linearQuantization
+                result, wanted = layer.convolution.weights, reference.convolution.weights
+                assert result.float16Value == wanted.float16Value
+                assert result.rawValue == wanted.rawValue
+                linear, theirs = result.quantization.linearQuantization, wanted.quantization.linearQuantization
                 np.testing.assert_allclose(linear.scale, theirs.scale, rtol=1e-6)
                 np.testing.assert_allclose(linear.bias, theirs.bias, rtol=1e-6)
 

@@ -50,11 +50,11 @@ def text_classifier() -> tuple[LogisticRegression, DictVectorizer, Model]:
 @pytest.mark.parametrize(("classes", "labels"), [(2, ("n", "y")), (3, ("a", "b", "c")), (4, (3, 5, 7, 9)), (2, (0, 1))])
 def test_it_answers_as_scikit_learn_does(classes: int, labels: tuple[str, ...] | tuple[int, ...]) -> None:
     estimator, model = fitted(classes, labels)
-    made = marked(model, SETTINGS)
-    assert made.repairs == ("glmClassifier became innerProduct and softmax, with the same predictions",)
-    assert check(made.model) == []
-    assert unchanged(model, made.model) < 1e-6
-    answers = load(made.model).predict([{"x": row} for row in ROWS])
+    result = marked(model, SETTINGS)
+    assert result.repairs == ("glmClassifier became innerProduct and softmax, with the same predictions",)
+    assert check(result.model) == []
+    assert unchanged(model, result.model) < 1e-6
+    answers = load(result.model).predict([{"x": row} for row in ROWS])
     said = [[answer["classProbability"][label] for label in labels] for answer in answers]
     np.testing.assert_allclose(said, estimator.predict_proba(ROWS), atol=1e-6)
     assert [answer["class"] for answer in answers] == estimator.predict(ROWS).tolist()
@@ -70,42 +70,42 @@ def test_without_a_name_for_probabilities_they_are_compared_all_the_same() -> No
     _, model = fitted(3, ("a", "b", "c"))
     model.description.predictedProbabilitiesName = ""
     del model.description.output[1]
-    made = mark(model, SETTINGS)
-    assert check(made) == []
-    assert unchanged(model, made) < 1e-6
+    result = mark(model, SETTINGS)
+    assert check(result) == []
+    assert unchanged(model, result) < 1e-6
     model.glmClassifier.offset[0] += 1
     with pytest.raises(BuildError, match="its probabilities differ from those before"):
-        unchanged(model, made)
+        unchanged(model, result)
 
 
 def test_an_input_of_higher_rank_and_names_that_are_taken() -> None:
     _, model = fitted(3, ("a", "b", "c"))
     model.description.input[0].type.multiArrayType.shape[:] = [1, 4]
     model.description.input[0].name = "fc"
-    made = mark(model, SETTINGS)
-    assert check(made) == []
-    assert unchanged(model, made) < 1e-6
+    result = mark(model, SETTINGS)
+    assert check(result) == []
+    assert unchanged(model, result) < 1e-6
 
 
 def test_whole_labels_get_probabilities_by_whole_labels() -> None:
     """Turi Create describes them by strings."""
     _, model = fitted(3, (1, 2, 3))
     model.description.output[1].type.dictionaryType.stringKeyType.SetInParent()
-    made = mark(model, SETTINGS)
-    assert made.description.output[1].type.dictionaryType.WhichOneof("KeyType") == "int64KeyType"
-    assert check(made) == []
+    result = mark(model, SETTINGS)
+    assert result.description.output[1].type.dictionaryType.WhichOneof("KeyType") == "int64KeyType"
+    assert check(result) == []
 
 
 def test_a_pipeline_over_words_answers_as_scikit_learn_does_and_learns() -> None:
     estimator, vectorizer, model = text_classifier()
-    made = marked(model, SETTINGS)
-    assert check(made.model) == []
-    assert made.model.isUpdatable
-    assert made.model.specificationVersion == 4
-    assert [f.name for f in made.model.description.trainingInput] == ["words", "class"]
-    assert unchanged(model, made.model) < 1e-6
+    result = marked(model, SETTINGS)
+    assert check(result.model) == []
+    assert result.model.isUpdatable
+    assert result.model.specificationVersion == 4
+    assert [f.name for f in result.model.description.trainingInput] == ["words", "class"]
+    assert unchanged(model, result.model) < 1e-6
     counts = [dict(Counter(sentence.split())) for sentence in SENTENCES]
-    runnable = load(made.model)
+    runnable = load(result.model)
     said = [
         [answer["classProbability"][label] for label in estimator.classes_]
         for answer in runnable.predict([{"words": count} for count in counts])
@@ -123,20 +123,20 @@ def test_marking_a_pipeline_twice_is_marking_it_once() -> None:
 
 def test_features_of_a_pipeline_can_be_named() -> None:
     model = text_classifier()[2]
-    made = mark(model, SETTINGS, input="bag", label="animal", probabilities="chances")
-    assert [f.name for f in made.description.output] == ["animal", "chances"]
-    assert [f.name for f in made.description.trainingInput] == ["bag", "animal"]
-    assert made.description.predictedFeatureName == "animal"
-    assert check(made) == []
-    assert unchanged(model, made) < 1e-6
+    result = mark(model, SETTINGS, input="bag", label="animal", probabilities="chances")
+    assert [f.name for f in result.description.output] == ["animal", "chances"]
+    assert [f.name for f in result.description.trainingInput] == ["bag", "animal"]
+    assert result.description.predictedFeatureName == "animal"
+    assert check(result) == []
+    assert unchanged(model, result) < 1e-6
     with pytest.raises(ModelError, match="'words' cannot be an output"):
         mark(model, SETTINGS, label="words")
 
 
 def test_new_labels_for_a_pipeline() -> None:
-    made = mark(text_classifier()[2], SETTINGS, labels=[1, 2, 3])
-    assert check(made) == []
-    assert load(made).predict({"words": {"cat": 3}})["class"] in (1, 2, 3)
+    result = mark(text_classifier()[2], SETTINGS, labels=[1, 2, 3])
+    assert check(result) == []
+    assert load(result).predict({"words": {"cat": 3}})["class"] in (1, 2, 3)
 
 
 def test_a_network_behind_apples_vision_features() -> None:
@@ -148,24 +148,26 @@ def test_a_network_behind_apples_vision_features() -> None:
     frozen.isUpdatable = False
     frozen.specificationVersion = 1
     model = behind_vision(frozen, layered.LABELS)
-    made = mark(model, SETTINGS)
-    assert check(made) == []
-    assert [member.isUpdatable for member in pipeline_of(made).models] == [False, True]
-    assert [feature.name for feature in made.description.trainingInput] == ["image", "class"]
-    assert unchanged(model, made) < 1e-6
+    result = mark(model, SETTINGS)
+    assert check(result) == []
+    assert [member.isUpdatable for member in pipeline_of(result).models] == [False, True]
+    assert [feature.name for feature in result.description.trainingInput] == ["image", "class"]
+    assert unchanged(model, result) < 1e-6
     features = random.normal(size=(6, 2048)).astype(np.float32)
-    rows = [{"x": row, "class": "abc"[number % 3]} for number, row in enumerate(features)]
-    losses = [UpdateTask(made, rows, {"epochs": n, "miniBatchSize": 2}).resume().metrics["lossValue"] for n in (1, 20)]
+    rows = [{"x": row, "class": "abc"[index % 3]} for index, row in enumerate(features)]
+    losses = [
+        UpdateTask(result, rows, {"epochs": n, "miniBatchSize": 2}).resume().metrics["lossValue"] for n in (1, 20)
+    ]
     assert losses[1] < losses[0]
 
 
 def test_a_pipeline_in_a_pipeline() -> None:
     inner = text_classifier()[2]
     model = pipeline([inner], ["bird", "cat", "dog"])
-    made = mark(model, SETTINGS)
-    assert check(made) == []
-    assert unchanged(model, made) < 1e-6
-    assert network_of(last_member(made)).layers[0].isUpdatable
+    result = mark(model, SETTINGS)
+    assert check(result) == []
+    assert unchanged(model, result) < 1e-6
+    assert network_of(last_member(result)).layers[0].isUpdatable
 
 
 def test_a_plain_network_in_a_pipeline_becomes_a_classifier() -> None:
@@ -174,19 +176,19 @@ def test_a_plain_network_in_a_pipeline_becomes_a_classifier() -> None:
     model.pipeline.models.append(network)
     model.description.input.extend(network.description.input)
     model.description.output.extend(network.description.output)
-    made = mark(model, SETTINGS, labels=["no", "yes"])
-    assert made.WhichOneof("Type") == "pipelineClassifier"
-    assert [feature.name for feature in made.description.output] == ["label", "labelProbability"]
-    assert check(made) == []
-    assert unchanged(model, made) < 1e-6
+    result = mark(model, SETTINGS, labels=["no", "yes"])
+    assert result.WhichOneof("Type") == "pipelineClassifier"
+    assert [feature.name for feature in result.description.output] == ["label", "labelProbability"]
+    assert check(result) == []
+    assert unchanged(model, result) < 1e-6
 
 
 def test_another_front_is_found() -> None:
     model = text_classifier()[2]
-    made = mark(model, SETTINGS)
-    pipeline_of(made).models[0].dictVectorizer.stringToIndex.vector[0] = "another"
+    result = mark(model, SETTINGS)
+    pipeline_of(result).models[0].dictVectorizer.stringToIndex.vector[0] = "another"
     with pytest.raises(BuildError, match="a model before the last of the pipeline has changed"):
-        unchanged(model, made)
+        unchanged(model, result)
 
 
 def test_what_no_softmax_equals_is_refused() -> None:
@@ -228,8 +230,8 @@ def test_create_mls_sound_classifier_learns_behind_apples_features() -> None:
     row = random.normal(size=512).astype(np.float32)
     logits = np.concatenate([[0.0], weights @ row + offset])
     expected = np.exp(logits) / np.exp(logits).sum()
-    found = load(marked).predict([{"x": row}])[0]["classProbability"]
-    np.testing.assert_allclose([found[label] for label in ("bark", "purr", "sing")], expected, atol=1e-5)
+    actual = load(marked).predict([{"x": row}])[0]["classProbability"]
+    np.testing.assert_allclose([actual[label] for label in ("bark", "purr", "sing")], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -27,60 +27,62 @@ def values_of_pictures() -> nn.Module:
 
 
 def unmarked(model: Model) -> Model:
-    made = Model_pb2.Model()
-    made.CopyFrom(model)
-    made.isUpdatable = False
-    del made.description.trainingInput[:]
-    network_of(made).ClearField("updateParams")
-    return made
+    result = Model_pb2.Model()
+    result.CopyFrom(model)
+    result.isUpdatable = False
+    del result.description.trainingInput[:]
+    network_of(result).ClearField("updateParams")
+    return result
 
 
 @pytest.mark.parametrize("build", [valid.regressor, valid.plain], ids=["regressor", "plain"])
 def test_loss_and_training_inputs_are_those_of_coremltools_builder(build: object) -> None:
     builders = build()  # type: ignore[operator]
-    made = mark(unmarked(builders), SETTINGS, loss="mean_squared_error")
-    assert check(made) == []
+    result = mark(unmarked(builders), SETTINGS, loss="mean_squared_error")
+    assert check(result) == []
     theirs = network_of(builders).updateParams.lossLayers[0].meanSquaredErrorLossLayer
-    ours = network_of(made).updateParams.lossLayers[0].meanSquaredErrorLossLayer
+    ours = network_of(result).updateParams.lossLayers[0].meanSquaredErrorLossLayer
     assert (ours.input, ours.target) == (theirs.input, theirs.target)
-    assert list(made.description.trainingInput) == list(builders.description.trainingInput)
-    assert unchanged(builders, made) == 0
+    assert list(result.description.trainingInput) == list(builders.description.trainingInput)
+    assert unchanged(builders, result) == 0
 
 
 def test_a_regressor_learns_by_squared_error_and_so_does_a_single_number() -> None:
     assert loss_kind(mark(unmarked(valid.regressor()), SETTINGS)) == "meanSquaredErrorLossLayer"
     model = convert(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 1), nn.Sigmoid()), (1, 5))
-    made = mark(model, SETTINGS, last=2)
-    assert loss_kind(made) == "meanSquaredErrorLossLayer"
-    assert check(made) == []
-    assert unchanged(model, made) <= ALLOWED_DIFFERENCE
+    result = mark(model, SETTINGS, last=2)
+    assert loss_kind(result) == "meanSquaredErrorLossLayer"
+    assert check(result) == []
+    assert unchanged(model, result) <= ALLOWED_DIFFERENCE
     assert loss_kind(mark(converted("two layers"), SETTINGS)) == "categoricalCrossEntropyLossLayer"
 
 
 def test_a_tail_is_repaired_for_it_where_the_gradient_would_stop() -> None:
     before = convert(values_of_pictures(), (1, 3, 11, 11))
-    made = marked(before, SETTINGS, last=3, loss="mean_squared_error")
-    assert updatable(made.model) == ["conv", "fc1", "fc2"]
-    assert any("became flatten" in note for note in made.repairs)
-    assert any("clip became ReLU between" in note for note in made.repairs)
-    assert check(made.model) == []
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
+    result = marked(before, SETTINGS, last=3, loss="mean_squared_error")
+    assert updatable(result.model) == ["conv", "fc1", "fc2"]
+    assert any("became flatten" in note for note in result.repairs)
+    assert any("clip became ReLU between" in note for note in result.repairs)
+    assert check(result.model) == []
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
     output = str(before.description.output[0].name)
-    assert blob_shapes(made.model)[output] == blob_shapes(before)[output] == (1, 2)
-    assert model_bytes(mark(made.model, SETTINGS, last=3)) == model_bytes(made.model)
+    assert blob_shapes(result.model)[output] == blob_shapes(before)[output] == (1, 2)
+    assert model_bytes(mark(result.model, SETTINGS, last=3)) == model_bytes(result.model)
     rows = torch.rand(6, 1, 3, 11, 11, generator=torch.Generator().manual_seed(0)).numpy()
     wanted = [row.mean() * np.array([1.0, 0.2]) for row in rows]
     training = [{"image": row, f"{output}_true": want} for row, want in zip(rows, wanted, strict=True)]
-    losses = [UpdateTask(made.model, training, {"epochs": n}).resume().metrics["lossValue"] for n in (1, 30)]
+    losses = [UpdateTask(result.model, training, {"epochs": n}).resume().metrics["lossValue"] for n in (1, 30)]
     assert losses[1] < losses[0]
 
 
 def test_only_the_head_needs_no_repair() -> None:
-    made = marked(
+    result = marked(
         convert(nn.Sequential(nn.Linear(5, 3), nn.Tanh(), nn.Linear(3, 2)), (1, 5)), SETTINGS, loss="mean_squared_error"
     )
-    assert made.repairs == ("layers have readable names: linear_0 is now fc1, input is now tanh, linear_1 is now fc2",)
-    (warning,) = check(made.model)
+    assert result.repairs == (
+        "layers have readable names: linear_0 is now fc1, input is now tanh, linear_1 is now fc2",
+    )
+    (warning,) = check(result.model)
     assert (warning.rule, warning.severity) == ("L1983", "warning")  # an inner product before the loss
 
 
@@ -90,17 +92,17 @@ def test_a_regressor_of_a_single_double() -> None:
     layer.outputChannels = 1
     del layer.weights.floatValue[layer.inputChannels :]
     model.description.output[0].type.doubleType.SetInParent()
-    made = mark(model, SETTINGS)
-    assert check(made) == []
-    assert list(made.description.trainingInput[-1].type.multiArrayType.shape) == [1]
+    result = mark(model, SETTINGS)
+    assert check(result) == []
+    assert list(result.description.trainingInput[-1].type.multiArrayType.shape) == [1]
 
 
 def test_a_changed_value_is_found() -> None:
     model = unmarked(valid.regressor())
-    made = mark(model, SETTINGS)
-    valid.layer(made, "fc2").innerProduct.weights.floatValue[0] += 0.1
+    result = mark(model, SETTINGS)
+    valid.layer(result, "fc2").innerProduct.weights.floatValue[0] += 0.1
     with pytest.raises(BuildError, match="of the largest value, expected at most 1e-05"):
-        unchanged(model, made)
+        unchanged(model, result)
 
 
 @pytest.mark.parametrize(
@@ -120,10 +122,10 @@ def test_losses_that_do_not_fit_are_refused(model: Model, loss: Loss, sentence: 
 def test_values_have_no_reserved_labels_and_begin_anew_when_asked_to() -> None:
     with pytest.raises(ModelError, match="reserved: found 2 for a model without labels, expected 0"):
         mark(unmarked(valid.regressor()), SETTINGS, reserved=2)
-    made = mark(unmarked(valid.regressor()), SETTINGS, head="new")
-    assert check(made) == []
-    assert valid.layer(made, "fc2").innerProduct.weights != valid.layer(valid.regressor(), "fc2").innerProduct.weights
-    assert valid.layer(made, "fc1").innerProduct.weights == valid.layer(valid.regressor(), "fc1").innerProduct.weights
+    result = mark(unmarked(valid.regressor()), SETTINGS, head="new")
+    assert check(result) == []
+    assert valid.layer(result, "fc2").innerProduct.weights != valid.layer(valid.regressor(), "fc2").innerProduct.weights
+    assert valid.layer(result, "fc1").innerProduct.weights == valid.layer(valid.regressor(), "fc1").innerProduct.weights
 
 
 def test_an_answer_without_a_fixed_shape() -> None:

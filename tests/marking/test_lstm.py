@@ -45,23 +45,23 @@ def recurrent_classifier() -> Model:
 def test_it_is_marked_and_learns() -> None:
     before = recurrent_classifier()
     assert blob_shapes(before)["y"] == (1, 1, 4, 1, 1)
-    made = mark(before, SETTINGS, last=2)
-    assert updatable(made) == ["lstm", "fc"]
-    assert [problem.rule for problem in check(made)] == ["L2048"]
-    assert unchanged(before, made) < 1e-6
-    assert model_bytes(mark(made, SETTINGS, last=2)) == model_bytes(made)
+    result = mark(before, SETTINGS, last=2)
+    assert updatable(result) == ["lstm", "fc"]
+    assert [problem.rule for problem in check(result)] == ["L2048"]
+    assert unchanged(before, result) < 1e-6
+    assert model_bytes(mark(result, SETTINGS, last=2)) == model_bytes(result)
     random = np.random.default_rng(1)
     rows = [
-        {"x": random.normal(size=5), "h": np.zeros(4), "c": np.ones(4), "label": LABELS[number % 3]}
-        for number in range(6)
+        {"x": random.normal(size=5), "h": np.zeros(4), "c": np.ones(4), "label": LABELS[index % 3]}
+        for index in range(6)
     ]
-    first, longer = (UpdateTask(made, rows, {"epochs": n}).resume() for n in (1, 30))
-    shares = made.description.predictedProbabilitiesName
+    first, longer = (UpdateTask(result, rows, {"epochs": n}).resume() for n in (1, 30))
+    shares = result.description.predictedProbabilitiesName
     mean_loss = [
         -np.mean([np.log(task.model.predict(row)[shares][row["label"]]) for row in rows]) for task in (first, longer)
     ]
     assert mean_loss[1] < mean_loss[0]  # the loss that a task tells is that of its last mini-batch
-    old, new = (valid.layer(model, "lstm").uniDirectionalLSTM.weightParams for model in (made, longer.model.message))
+    old, new = (valid.layer(model, "lstm").uniDirectionalLSTM.weightParams for model in (result, longer.model.message))
     for gate, kind in product(("inputGate", "forgetGate", "blockInput", "outputGate"), ("WeightMatrix", "BiasVector")):
         name = gate + kind
         assert not np.array_equal(packed_floats(getattr(old, name)), packed_floats(getattr(new, name))), name
@@ -79,11 +79,13 @@ def test_its_weights_are_widened() -> None:
     quantized.quantization.numberOfBits = 8
     quantized.quantization.linearQuantization.scale.append(0.1)
     quantized.quantization.linearQuantization.bias.append(-1.0)
-    made = mark(before, SETTINGS, last=2)
-    assert {storage(weights) for layer in network_of(made).layers for _, weights in weight_fields(layer)} == {"float32"}
-    found = packed_floats(valid.layer(made, "lstm").uniDirectionalLSTM.weightParams.inputGateWeightMatrix)
-    np.testing.assert_allclose(found, np.arange(20) * 0.1 - 1, atol=1e-6)
-    assert unchanged(before, made) < 1e-6
+    result = mark(before, SETTINGS, last=2)
+    assert {storage(weights) for layer in network_of(result).layers for _, weights in weight_fields(layer)} == {
+        "float32"
+    }
+    output = packed_floats(valid.layer(result, "lstm").uniDirectionalLSTM.weightParams.inputGateWeightMatrix)
+    np.testing.assert_allclose(output, np.arange(20) * 0.1 - 1, atol=1e-6)
+    assert unchanged(before, result) < 1e-6
 
 
 class Recurrent(torch.nn.Module):
@@ -105,8 +107,8 @@ def converted_recurrent(network: torch.nn.Module) -> Model:
         traced = torch.jit.trace(network, torch.zeros(1, 5, 4))
         inputs = [coremltools.TensorType(name="x", shape=(1, 5, 4))]
         labels = coremltools.ClassifierConfig(list(LABELS))
-        made = coremltools.convert(traced, inputs=inputs, convert_to="neuralnetwork", classifier_config=labels)
-    return made.get_spec()
+        result = coremltools.convert(traced, inputs=inputs, convert_to="neuralnetwork", classifier_config=labels)
+    return result.get_spec()
 
 
 @pytest.mark.field_case(
@@ -117,17 +119,17 @@ def test_a_torch_lstm_is_marked_without_the_layer_in_which_its_update_crashed(la
     torch.manual_seed(layers)
     network = Recurrent(layers, both_ways).eval()
     source = converted_recurrent(network)
-    made = mark(source, SETTINGS, labels=list(LABELS))
+    result = mark(source, SETTINGS, labels=list(LABELS))
     assert "expandDims" in {layer.WhichOneof("layer") for layer in network_of(source).layers}
-    assert "expandDims" not in {layer.WhichOneof("layer") for layer in network_of(made).layers}
-    assert [str(problem) for problem in check(made)] == []
-    assert model_bytes(mark(made, SETTINGS)) == model_bytes(made)
+    assert "expandDims" not in {layer.WhichOneof("layer") for layer in network_of(result).layers}
+    assert [str(problem) for problem in check(result)] == []
+    assert model_bytes(mark(result, SETTINGS)) == model_bytes(result)
     rows = torch.randn(8, 5, 4)
     expected = network(rows).detach().numpy()
-    answers = load(made).predict([{"x": row[None].numpy()} for row in rows])
-    probabilities = made.description.predictedProbabilitiesName
-    found = [[answer[probabilities][label] for label in LABELS] for answer in answers]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    answers = load(result).predict([{"x": row[None].numpy()} for row in rows])
+    probabilities = result.description.predictedProbabilitiesName
+    actual = [[answer[probabilities][label] for label in LABELS] for answer in answers]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
     updatable_as_it_came = Model_pb2.Model.FromString(source.SerializeToString())
     updatable_as_it_came.isUpdatable = True
     expansions = [problem for problem in check(updatable_as_it_came) if problem.rule == "L2074"]

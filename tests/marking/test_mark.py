@@ -82,16 +82,16 @@ def test_a_second_marking_replaces_parameters_and_marks() -> None:
 
 
 def test_parameters_are_exactly_as_the_settings_say() -> None:
-    found = {p.name: p for p in network_parameters(network_of(mark(converted("two layers"), SETTINGS)))}
-    assert (found["learningRate"].default, found["learningRate"].range) == (0.01, (0.0001, 1.0))
-    assert (found["miniBatchSize"].default, found["miniBatchSize"].allowed) == (1, (1, 2, 8))
-    assert (found["momentum"].default, found["momentum"].range) == (0.9, (0.0, 0.99))
-    assert (found["epochs"].default, found["epochs"].range) == (10, (1, 100))
-    assert (found["shuffle"].default, found["seed"].default) == (True, 1)
-    found = {p.name: p for p in network_parameters(network_of(mark(converted("two layers"), ADAM)))}
-    assert set(found) == {"learningRate", "miniBatchSize", "beta1", "beta2", "eps", "epochs", "shuffle"}
-    assert found["shuffle"].default is False
-    assert (found["eps"].range, found["miniBatchSize"].range) == (None, (1, 16))
+    result = {p.name: p for p in network_parameters(network_of(mark(converted("two layers"), SETTINGS)))}
+    assert (result["learningRate"].default, result["learningRate"].range) == (0.01, (0.0001, 1.0))
+    assert (result["miniBatchSize"].default, result["miniBatchSize"].allowed) == (1, (1, 2, 8))
+    assert (result["momentum"].default, result["momentum"].range) == (0.9, (0.0, 0.99))
+    assert (result["epochs"].default, result["epochs"].range) == (10, (1, 100))
+    assert (result["shuffle"].default, result["seed"].default) == (True, 1)
+    result = {p.name: p for p in network_parameters(network_of(mark(converted("two layers"), ADAM)))}
+    assert set(result) == {"learningRate", "miniBatchSize", "beta1", "beta2", "eps", "epochs", "shuffle"}
+    assert result["shuffle"].default is False
+    assert (result["eps"].range, result["miniBatchSize"].range) == (None, (1, 16))
 
 
 def test_names_are_readable_and_wired() -> None:
@@ -197,6 +197,6 @@ def test_a_quantized_head_is_widened(bits: int, scale: float) -> None:
     weights.quantization.linearQuantization.scale.append(scale)
     weights.quantization.linearQuantization.bias.append(-1)
     marked = mark(model, SETTINGS)
-    found = valid.layer(marked, "fc").innerProduct.weights
-    np.testing.assert_allclose(found.floatValue, values * np.float32(scale) - 1, rtol=1e-6, atol=1e-6)
+    result = valid.layer(marked, "fc").innerProduct.weights
+    np.testing.assert_allclose(result.floatValue, values * np.float32(scale) - 1, rtol=1e-6, atol=1e-6)
     assert check(marked) == []

@@ -34,10 +34,10 @@ def test_named_features_break_no_rule_keep_the_answers_and_stay(name: str) -> No
 
 def test_a_classifier_is_renamed_without_giving_its_labels() -> None:
     before = valid.classifier()
-    made = mark(before, SETTINGS, **WORDS)  # type: ignore[arg-type]
-    assert check(made) == []
+    result = mark(before, SETTINGS, **WORDS)  # type: ignore[arg-type]
+    assert check(result) == []
     row = np.random.default_rng(0).normal(size=(3, 8, 8))
-    old, new = load(before).predict({"image": row}), load(made).predict({"picture": row})
+    old, new = load(before).predict({"image": row}), load(result).predict({"picture": row})
     assert (new["meal"], new["chances"]) == (old["label"], old["probabilities"])
 
 
@@ -76,17 +76,17 @@ def test_impossible_names_are_refused_in_a_sentence(wishes: dict[str, object], s
 
 def test_a_misspelt_layer_is_told_the_names_of_its_file_too() -> None:
     model = valid.classifier()
-    for number, layer in enumerate(model.neuralNetworkClassifier.layers):
-        layer.name = f"input.{number}"  # as tracers call them
-    theirs = ", ".join(f"input.{number}" for number in range(len(model.neuralNetworkClassifier.layers)))
-    made = [str(layer.name) for layer in network_of(mark(model, SETTINGS)).layers]
-    ours = ", ".join(sorted(made))
+    for index, layer in enumerate(model.neuralNetworkClassifier.layers):
+        layer.name = f"input.{index}"  # as tracers call them
+    theirs = ", ".join(f"input.{position}" for position in range(len(model.neuralNetworkClassifier.layers)))
+    result = [str(layer.name) for layer in network_of(mark(model, SETTINGS)).layers]
+    ours = ", ".join(sorted(result))
     sentence = (
         f"no layer 'input.33'; expected names from {ours}, or, by their names in the file, {theirs}; did you mean '"
     )
     with pytest.raises(ModelError, match=re.escape(sentence)):
         mark(model, SETTINGS, layers=["input.33"])
-    head = next(number for number, name in enumerate(made) if name.startswith("fc"))
+    head = next(position for position, name in enumerate(result) if name.startswith("fc"))
     kept = mark(model, SETTINGS, layers=[f"input.{head}"])
     assert [str(layer.name) for layer in network_of(kept).layers if layer.isUpdatable] == [f"input.{head}"]
 
@@ -110,8 +110,8 @@ def test_a_name_that_the_file_has_is_not_denied() -> None:
 def test_of_many_layers_twenty_are_told() -> None:
     network = network_of(mark(converted("two layers"), SETTINGS))
     count = len(network.layers)
-    for number in range(30):
-        network.layers.add(name=f"more{number:02}")
+    for index in range(30):
+        network.layers.add(name=f"more{index:02}")
     sentence = rf"from fc1, fc2, more00, .*, more17 and {count + 10} more; did you mean 'more29'\?$"
     with pytest.raises(ModelError, match=sentence):
         layer_numbers(network, ["fc1", "more290"])

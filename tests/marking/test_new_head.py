@@ -26,26 +26,26 @@ MEALS = ("salad", "soup", "burger", "fries", "pizza")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_other_labels_on_the_same_extractor(name: str) -> None:
     kept = mark(converted(name), SETTINGS, labels=LABELS)
-    made = mark(converted(name), SETTINGS, labels=MEALS, head="new")
-    assert check(made) == []
-    assert class_labels(made) == MEALS
-    assert model_bytes(mark(made, SETTINGS, labels=MEALS, head="new")) == model_bytes(made)
-    assert model_bytes(mark(made, SETTINGS, labels=MEALS)) == model_bytes(made)
-    assert model_bytes(mark(kept, SETTINGS, labels=MEALS, head="new")) == model_bytes(made)
+    result = mark(converted(name), SETTINGS, labels=MEALS, head="new")
+    assert check(result) == []
+    assert class_labels(result) == MEALS
+    assert model_bytes(mark(result, SETTINGS, labels=MEALS, head="new")) == model_bytes(result)
+    assert model_bytes(mark(result, SETTINGS, labels=MEALS)) == model_bytes(result)
+    assert model_bytes(mark(kept, SETTINGS, labels=MEALS, head="new")) == model_bytes(result)
     if name != "two linear layers in a row":  # there the extractor ends before the first of them
-        assert model_bytes(extractor(made)) == model_bytes(extractor(kept))
+        assert model_bytes(extractor(result)) == model_bytes(extractor(kept))
 
 
 def test_a_new_head_answers_its_labels() -> None:
-    made = mark(converted("two layers"), SETTINGS, labels=MEALS, head="new")
-    answer = load(made).predict(trial_rows(made, 1)[0])
+    result = mark(converted("two layers"), SETTINGS, labels=MEALS, head="new")
+    answer = load(result).predict(trial_rows(result, 1)[0])
     assert set(answer["labelProbability"]) == set(MEALS)
 
 
 def test_weights_are_within_the_bounds_of_pytorch_and_fill_them() -> None:
-    made = mark(valid.classifier(), SETTINGS, head="new", last=2)
+    result = mark(valid.classifier(), SETTINGS, head="new", last=2)
     for name, kind, reads in (("conv", "convolution", 27), ("fc", "innerProduct", 144)):
-        params = getattr(valid.layer(made, name), kind)
+        params = getattr(valid.layer(result, name), kind)
         for values in (packed_floats(params.weights), packed_floats(params.bias)):
             assert np.abs(values).max() <= 1 / np.sqrt(reads)
         weights = packed_floats(params.weights)
@@ -55,30 +55,30 @@ def test_weights_are_within_the_bounds_of_pytorch_and_fill_them() -> None:
 
 def test_a_recurrent_layer_begins_anew_as_pytorch_begins_it() -> None:
     before = recurrent_classifier()
-    made = mark(before, SETTINGS, last=2, head="new", labels=MEALS)
-    assert {problem.rule for problem in check(made)} == {"L2048"}  # its states are outputs
-    old, new = (valid.layer(model, "lstm").uniDirectionalLSTM.weightParams for model in (before, made))
+    result = mark(before, SETTINGS, last=2, head="new", labels=MEALS)
+    assert {problem.rule for problem in check(result)} == {"L2048"}  # its states are outputs
+    old, new = (valid.layer(model, "lstm").uniDirectionalLSTM.weightParams for model in (before, result))
     for field, weights in new.ListFields():
         if field.message_type is None:
             continue
         values = packed_floats(weights)
         assert values.shape == packed_floats(getattr(old, field.name)).shape
         assert 0.2 < np.abs(values).max() <= 1 / np.sqrt(4)
-    assert model_bytes(mark(made, SETTINGS, last=2, head="new", labels=MEALS)) == model_bytes(made)
+    assert model_bytes(mark(result, SETTINGS, last=2, head="new", labels=MEALS)) == model_bytes(result)
 
 
 def test_only_the_trained_layers_begin_anew() -> None:
-    made = mark(converted("two layers"), SETTINGS, labels=LABELS, head="new", layers=["fc1"])
+    result = mark(converted("two layers"), SETTINGS, labels=LABELS, head="new", layers=["fc1"])
     kept = mark(converted("two layers"), SETTINGS, labels=LABELS, layers=["fc1"])
-    assert valid.layer(made, "fc2") == valid.layer(kept, "fc2")
-    assert valid.layer(made, "fc1") != valid.layer(kept, "fc1")
+    assert valid.layer(result, "fc2") == valid.layer(kept, "fc2")
+    assert valid.layer(result, "fc1") != valid.layer(kept, "fc1")
 
 
 def test_another_seed_another_head() -> None:
     def seeded(seed: int | None) -> bytes:
         settings = UpdateSettings(SETTINGS.optimizer, SETTINGS.epochs, seed=seed)
-        made = mark(converted("one layer"), settings, labels=LABELS, head="new")
-        return bytes(packed_floats(next(x for x in network_of(made).layers if x.isUpdatable).innerProduct.weights))
+        result = mark(converted("one layer"), settings, labels=LABELS, head="new")
+        return bytes(packed_floats(next(x for x in network_of(result).layers if x.isUpdatable).innerProduct.weights))
 
     assert seeded(1) == seeded(1)
     assert len({seeded(seed) for seed in (None, 1, 2, -1)}) == 4

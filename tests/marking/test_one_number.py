@@ -70,17 +70,17 @@ def test_one_number_becomes_two_classes(kind: type[nn.Module], name: str) -> Non
     end, to_yes = ENDS[name]
     source = made(kind, end)
     model = convert(source, SHAPES[kind])
-    found, proof = marked_and_proved(model, SETTINGS, labels=TWO)
+    result, proof = marked_and_proved(model, SETTINGS, labels=TWO)
     rows = torch.randn(6, *SHAPES[kind][1:])
     yes = torch.stack([to_yes(source(row[None])).reshape(()) for row in rows]).detach().numpy()
-    feature = str(found.model.description.input[0].name)
-    answers = load(found.model).predict([{feature: row[None].numpy()} for row in rows])
+    feature = str(result.model.description.input[0].name)
+    answers = load(result.model).predict([{feature: row[None].numpy()} for row in rows])
     np.testing.assert_allclose([answer["labelProbability"]["yes"] for answer in answers], yes, atol=1e-6)
     assert proof.proved
     assert proof.relative is not None
-    assert class_labels(found.model) == TWO
-    assert not [problem for problem in check(found.model) if problem.severity == "error"]
-    assert mark(found.model, SETTINGS) == found.model
+    assert class_labels(result.model) == TWO
+    assert not [problem for problem in check(result.model) if problem.severity == "error"]
+    assert mark(result.model, SETTINGS) == result.model
 
 
 def test_the_proof_sees_the_two_classes_swapped() -> None:
@@ -97,8 +97,8 @@ def test_one_number_for_three_labels_is_refused_and_a_new_head_takes_them() -> N
     model = convert(made(Vector, torch.sigmoid), (1, 5))
     with pytest.raises(ModelError, match=r"two labels.*--head new"):
         mark(model, SETTINGS, labels=("a", "b", "c"))
-    found, proof = marked_and_proved(model, SETTINGS, labels=("a", "b", "c"), head="new")
-    assert class_labels(found.model) == ("a", "b", "c")
+    result, proof = marked_and_proved(model, SETTINGS, labels=("a", "b", "c"), head="new")
+    assert class_labels(result.model) == ("a", "b", "c")
     assert proof.proved
 
 
@@ -125,15 +125,15 @@ def test_several_sigmoids_are_refused_and_the_new_head_named_works(
     model = convert(made(kind, end, 4), SHAPES[kind])
     with pytest.raises(ModelError, match="--head new"):
         mark(model, SETTINGS, labels=("a", "b", "c", "d"))
-    found, proof = marked_and_proved(model, SETTINGS, labels=labels, head="new")
+    result, proof = marked_and_proved(model, SETTINGS, labels=labels, head="new")
     assert proof.proved
     assert proof.difference <= ALLOWED_DIFFERENCE
-    assert class_labels(found.model) == labels
-    assert not [problem for problem in check(found.model) if problem.severity == "error"]
-    kinds = [layer_kind(layer) for layer in network_of(found.model).layers]
+    assert class_labels(result.model) == labels
+    assert not [problem for problem in check(result.model) if problem.severity == "error"]
+    kinds = [layer_kind(layer) for layer in network_of(result.model).layers]
     assert kinds[-1] == "softmax"
     assert kinds.count("activation") == 1  # the ReLU inside
-    assert load(found.model).predict({str(model.description.input[0].name): np.zeros(SHAPES[kind], np.float32)})
+    assert load(result.model).predict({str(model.description.input[0].name): np.zeros(SHAPES[kind], np.float32)})
 
 
 SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -152,15 +152,15 @@ SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
 def test_what_all_logits_have_in_common_is_dropped(kind: type[nn.Module], name: str) -> None:
     source = made(kind, SHIFTS[name], 3)
     model = convert(source, SHAPES[kind])
-    found = marked(model, SETTINGS, labels=("a", "b", "c")).model
+    actual = marked(model, SETTINGS, labels=("a", "b", "c")).model
     rows = torch.randn(5, *SHAPES[kind][1:])
     said = torch.cat([source(row[None]) for row in rows]).detach()
     expected = (said if name in ("softmax of centered", "from the largest") else said.softmax(1)).numpy()
-    feature = str(found.description.input[0].name)
-    answers = load(found).predict([{feature: row[None].numpy()} for row in rows])
+    feature = str(actual.description.input[0].name)
+    answers = load(actual).predict([{feature: row[None].numpy()} for row in rows])
     shares = np.array([[answer["labelProbability"][label] for label in ("a", "b", "c")] for answer in answers])
     np.testing.assert_allclose(shares, expected, atol=1e-6)
-    assert unchanged(model, found) <= ALLOWED_DIFFERENCE
+    assert unchanged(model, actual) <= ALLOWED_DIFFERENCE
 
 
 def test_what_features_have_in_common_before_the_head_is_kept() -> None:
@@ -179,10 +179,10 @@ def test_what_features_have_in_common_before_the_head_is_kept() -> None:
             return out
 
     source = Centered().eval()
-    found = marked(convert(source, (1, 5)), SETTINGS, labels=("a", "b", "c")).model
+    result = marked(convert(source, (1, 5)), SETTINGS, labels=("a", "b", "c")).model
     rows = torch.randn(6, 5)
-    feature = str(found.description.input[0].name)
-    answers = load(found).predict([{feature: row[None].numpy()} for row in rows])
+    feature = str(result.description.input[0].name)
+    answers = load(result).predict([{feature: row[None].numpy()} for row in rows])
     shares = np.array([[answer["labelProbability"][label] for label in ("a", "b", "c")] for answer in answers])
     np.testing.assert_allclose(shares, source(rows).detach().numpy(), atol=1e-6)
 

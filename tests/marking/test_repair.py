@@ -76,11 +76,11 @@ def test_the_tail_is_at_rank_4_and_ends_in_a_softmax(name: str) -> None:
     layers, shapes = network_of(after).layers, blob_shapes(after)
     tail = find_tail(after)
     assert layer_kind(layers[tail.layers[-1]]) == "softmax"
-    assert all(len(shapes[str(layers[number].output[0])]) == 4 for number in tail.layers)
+    assert all(len(shapes[str(layers[layer].output[0])]) == 4 for layer in tail.layers)
     before_the_tail = {"reduceMean"} if name == "mean of a sequence" else set[str]()  # over time, not over a picture
     left = {layer_kind(layer) for layer in layers} & {"softmaxND", "squeeze", "unary", "reduceMean"}
     assert left == before_the_tail
-    assert not {layer_kind(layers[number]) for number in tail.layers} & left
+    assert not {layer_kind(layers[layer]) for layer in tail.layers} & left
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -255,30 +255,30 @@ def in_rank_5_mode(name: str) -> Model:
     """A classifier of the old mapping, whose tail begins behind a layer of that time."""
     random = np.random.default_rng(0)
     shape = {"embedding": (1,), "reorganized": (2, 4, 4), "cropped": (3, 6, 6)}[name]
-    made = NeuralNetworkBuilder([("x", datatypes.Array(*shape))], [("p", None)], mode="classifier")
+    result = NeuralNetworkBuilder([("x", datatypes.Array(*shape))], [("p", None)], mode="classifier")
     match name:
         case "embedding":
             table = random.normal(size=(8, 10))
-            made.add_embedding("first", table, None, 10, 8, False, "x", "features")
+            result.add_embedding("first", table, None, 10, 8, False, "x", "features")
         case "reorganized":
-            made.add_reorganize_data("first", "x", "features", "SPACE_TO_DEPTH", 4)
+            result.add_reorganize_data("first", "x", "features", "SPACE_TO_DEPTH", 4)
         case _:
-            made.add_crop("first", 2, 2, 2, 2, [0, 0], ["x"], "features")
+            result.add_crop("first", 2, 2, 2, 2, [0, 0], ["x"], "features")
     width = {"embedding": 8, "reorganized": 32, "cropped": 12}[name]
     if name == "cropped":
-        made.add_flatten("flat", 0, "features", "flat")
+        result.add_flatten("flat", 0, "features", "flat")
     read, weights = "flat" if name == "cropped" else "features", random.normal(size=(3, width))
-    made.add_inner_product("fc", weights, None, width, 3, False, read, "logits")
-    made.add_softmax("softmax", "logits", "p")
-    made.set_class_labels(["a", "b", "c"])
-    return Model_pb2.Model.FromString(made.spec.SerializeToString())
+    result.add_inner_product("fc", weights, None, width, 3, False, read, "logits")
+    result.add_softmax("softmax", "logits", "p")
+    result.set_class_labels(["a", "b", "c"])
+    return Model_pb2.Model.FromString(result.spec.SerializeToString())
 
 
 @pytest.mark.parametrize("name", ["embedding", "reorganized", "cropped"])
 def test_a_tail_behind_a_layer_of_the_old_mapping_stays_in_it(name: str) -> None:
     model = in_rank_5_mode(name)
     marked = cu.mark(model)
-    assert [str(one) for one in cu.check(marked) if one.severity == "error"] == []
+    assert [str(item) for item in cu.check(marked) if item.severity == "error"] == []
     assert not any(layer_kind(layer) == "reshapeStatic" for layer in network_of(marked.message).layers)
     random = np.random.default_rng(1)
     shape = list(model.description.input[0].type.multiArrayType.shape)

@@ -27,19 +27,19 @@ from tests.marking.linear_models import glm, of_words
 from tests.marking.networks import LABELS, NETWORKS, converted
 from tests.marking.test_mark import SETTINGS
 
-SPARE = tuple(f"user{number}" for number in range(7))
+SPARE = tuple(f"user{index}" for index in range(7))
 ROUNDING = 1 + 1e-5  # of 32-bit weights and exponentials
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_answer_changes_and_no_rule_breaks(name: str) -> None:
     without = mark(converted(name), SETTINGS, labels=LABELS)
-    made = mark(converted(name), SETTINGS, labels=LABELS, reserved=7)
-    assert check(made) == []
-    assert class_labels(made) == LABELS + SPARE
-    assert model_bytes(made) == model_bytes(mark(without, SETTINGS, reserved=7))
-    rows = trial_rows(made, 3)
-    for old, new in zip(load(without).predict(rows), load(made).predict(rows), strict=True):
+    result = mark(converted(name), SETTINGS, labels=LABELS, reserved=7)
+    assert check(result) == []
+    assert class_labels(result) == LABELS + SPARE
+    assert model_bytes(result) == model_bytes(mark(without, SETTINGS, reserved=7))
+    rows = trial_rows(result, 3)
+    for old, new in zip(load(without).predict(rows), load(result).predict(rows), strict=True):
         assert new["label"] == old["label"]
         for label in LABELS:
             assert abs(new["labelProbability"][label] - old["labelProbability"][label]) <= 1e-7
@@ -63,8 +63,8 @@ def linear(weights: Any, bias: Any) -> Model:
 def test_the_bound_holds_for_any_weights_and_any_input(scale: float, reserved: int, biased: bool, seed: int) -> None:
     chance = np.random.default_rng(seed)
     bias = chance.normal(0, scale, 3).astype(np.float32) if biased else None
-    made = mark(linear(chance.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, reserved=reserved)
-    said = load(made).predict({"image": chance.normal(0, 10, (1, 5))})
+    result = mark(linear(chance.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, reserved=reserved)
+    said = load(result).predict({"image": chance.normal(0, 10, (1, 5))})
     probabilities = list(said["labelProbability"].values())
     rounding = 1 + 1e-5 * (1 + 100 * scale)  # 32-bit logits of this size are off by that
     assert sum(probabilities[3:]) <= HIDDEN * rounding
@@ -72,9 +72,9 @@ def test_the_bound_holds_for_any_weights_and_any_input(scale: float, reserved: i
 
 
 def test_the_bound_is_met_where_all_logits_are_equal() -> None:
-    made = mark(linear(np.ones((3, 5)), np.zeros(3, np.float32)), SETTINGS, labels=LABELS, reserved=4)
-    said = load(made).predict({"image": np.ones((1, 5))})["labelProbability"]
-    share = sum(said[f"user{number}"] for number in range(4))
+    result = mark(linear(np.ones((3, 5)), np.zeros(3, np.float32)), SETTINGS, labels=LABELS, reserved=4)
+    said = load(result).predict({"image": np.ones((1, 5))})["labelProbability"]
+    share = sum(said[f"user{index}"] for index in range(4))
     assert share == pytest.approx(HIDDEN, rel=1e-5)
 
 
@@ -98,27 +98,27 @@ def right(model: Any, rows: list[dict[str, Any]]) -> float:
 def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, reserved: int) -> None:
     chance = np.random.default_rng(0)
     plain = linear(chance.normal(size=(3, 5)), chance.normal(size=3).astype(np.float32))
-    made = mark(plain, SETTINGS, labels=LABELS, reserved=reserved, reserved_share=share)
-    assert unchanged(plain, made, share) < 1e-6
-    rows = trial_rows(made, 30)
+    result = mark(plain, SETTINGS, labels=LABELS, reserved=reserved, reserved_share=share)
+    assert unchanged(plain, result, share) < 1e-6
+    rows = trial_rows(result, 30)
     without = load(mark(plain, SETTINGS, labels=LABELS)).predict(rows)
-    assert [answer["label"] for answer in load(made).predict(rows)] == [answer["label"] for answer in without]
+    assert [answer["label"] for answer in load(result).predict(rows)] == [answer["label"] for answer in without]
     with pytest.raises(
         BuildError, match=f"reserved labels have a probability of .*, expected at most {share / 1000:.2g}"
     ):
-        unchanged(plain, made, share / 1000)
+        unchanged(plain, result, share / 1000)
     row = {**rows[0], "label": "user0"}
     losses = [
         float(UpdateTask(model, [row], parameters={"epochs": 1, "miniBatchSize": 1}).resume().metrics["lossValue"])
-        for model in (made, mark(plain, SETTINGS, labels=LABELS, reserved=reserved))
+        for model in (result, mark(plain, SETTINGS, labels=LABELS, reserved=reserved))
     ]
     assert losses[0] < losses[1] - 5  # nearer to its goal
 
 
 def test_at_its_largest_share_among_many_classes_a_reserved_label_is_still_not_answered() -> None:
-    many = [f"label {number}" for number in range(1000)]
-    made = mark(linear(np.zeros((3, 5)), None), SETTINGS, labels=many, head="new")
-    zero = mark(made, SETTINGS, reserved=1, reserved_share=0.1)
+    many = [f"label {index}" for index in range(1000)]
+    result = mark(linear(np.zeros((3, 5)), None), SETTINGS, labels=many, head="new")
+    zero = mark(result, SETTINGS, reserved=1, reserved_share=0.1)
     said = load(zero).predict({"image": np.zeros((1, 5))})
     assert said["label"] != "user0"
 
@@ -142,10 +142,10 @@ def test_a_trained_slot_answers_for_its_class_and_the_old_classes_stay(slot: str
 
 
 def test_the_contract_stands_in_the_metadata_and_inspect_shows_it() -> None:
-    made = mark(converted("one layer"), SETTINGS, labels=LABELS, reserved=3)
-    defined = dict(summarize(made).user_defined)
+    result = mark(converted("one layer"), SETTINGS, labels=LABELS, reserved=3)
+    defined = dict(summarize(result).user_defined)
     assert (defined[COUNT_KEY], defined[LABELS_KEY]) == ("3", "user0,user1,user2")
-    assert reserved_labels(made) == SPARE[:3]
+    assert reserved_labels(result) == SPARE[:3]
     assert reserved_labels(mark(converted("one layer"), SETTINGS, labels=LABELS)) == ()
 
 
@@ -173,10 +173,10 @@ def test_a_renamed_slot_is_reserved_no_longer() -> None:
 
 
 def test_whole_numbers_go_on_counting() -> None:
-    made = mark(converted("one layer"), SETTINGS, labels=(1, 2, 30), reserved=2)
-    assert class_labels(made) == (1, 2, 30, 31, 32)
-    assert reserved_labels(made) == (31, 32)
-    assert check(made) == []
+    result = mark(converted("one layer"), SETTINGS, labels=(1, 2, 30), reserved=2)
+    assert class_labels(result) == (1, 2, 30, 31, 32)
+    assert reserved_labels(result) == (31, 32)
+    assert check(result) == []
     with pytest.raises(ModelError, match="reserved: there are no integers after the label 9223372036854775807"):
         mark(converted("one layer"), SETTINGS, labels=(1, 2, 2**63 - 1), reserved=1)
 
@@ -186,23 +186,23 @@ def test_declared_logits_grow_too() -> None:
     logits = model.description.output.add(name="fc")
     logits.type.multiArrayType.shape.append(3)
     logits.type.multiArrayType.dataType = logits.type.multiArrayType.FLOAT32
-    made = mark(model, SETTINGS, reserved=2)
-    assert check(made) == []
-    assert load(made).predict({"image": np.ones((3, 8, 8))})["fc"].shape == (5,)
+    result = mark(model, SETTINGS, reserved=2)
+    assert check(result) == []
+    assert load(result).predict({"image": np.ones((3, 8, 8))})["fc"].shape == (5,)
 
 
 def test_a_linear_classifier_at_the_end_of_a_pipeline() -> None:
     chance = np.random.default_rng(0)
     last = glm(("spam", "ham"), chance.normal(size=(1, 3)), [0.1])
-    made = mark(of_words(["free", "lunch", "meeting"], last, ["spam", "ham"]), SETTINGS, reserved=2)
-    assert check(made) == []
-    assert reserved_labels(made) == ("user0", "user1")
-    assert dict(made.description.metadata.userDefined)[COUNT_KEY] == "2"
-    assert model_bytes(mark(made, SETTINGS, reserved=2)) == model_bytes(made)
-    said = load(made).predict({"words": {"free": 2.0, "lunch": 1.0}})["classProbability"]
+    result = mark(of_words(["free", "lunch", "meeting"], last, ["spam", "ham"]), SETTINGS, reserved=2)
+    assert check(result) == []
+    assert reserved_labels(result) == ("user0", "user1")
+    assert dict(result.description.metadata.userDefined)[COUNT_KEY] == "2"
+    assert model_bytes(mark(result, SETTINGS, reserved=2)) == model_bytes(result)
+    said = load(result).predict({"words": {"free": 2.0, "lunch": 1.0}})["classProbability"]
     assert said["user0"] + said["user1"] <= HIDDEN * ROUNDING
     slow = {"epochs": 10, "learningRate": 1.0, "miniBatchSize": 1}
-    task = UpdateTask(made, [{"words": {"meeting": 3.0}, "class": "user1"}], parameters=slow)
+    task = UpdateTask(result, [{"words": {"meeting": 3.0}, "class": "user1"}], parameters=slow)
     assert task.resume().model.predict({"words": {"meeting": 2.5}})["class"] == "user1"
 
 

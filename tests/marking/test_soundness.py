@@ -28,10 +28,10 @@ from tests.marking.test_mark import SETTINGS
 
 def sound(constant: bool = False) -> Model:
     """layers: (constant), first [6], layer1, last [3], softmax."""
-    made = Model_pb2.Model()
+    result = Model_pb2.Model()
     fill = layered.with_constant("addBroadcastable") if constant else layered.batchnorm
-    made.CopyFrom(layered.classifier(fill, constant=(6, 1, 1) if constant else None))
-    return made
+    result.CopyFrom(layered.classifier(fill, constant=(6, 1, 1) if constant else None))
+    return result
 
 
 def no_layers(model: Model) -> None:
@@ -183,8 +183,8 @@ def test_a_batchnorm_of_negative_variance_is_no_factor_and_offset() -> None:
     """Its root is not a number, and neither is any answer."""
     model = sound()
     network_of(model).layers[1].batchnorm.variance.floatValue[0] = -1
-    made = marked(model, SETTINGS, last=2)
-    assert "batchnorm" in [layer_kind(layer) for layer in network_of(made.model).layers]
+    result = marked(model, SETTINGS, last=2)
+    assert "batchnorm" in [layer_kind(layer) for layer in network_of(result.model).layers]
     with pytest.raises(UserError, match="NaN"):
         marked_and_proved(model, SETTINGS)
 
@@ -192,9 +192,9 @@ def test_a_batchnorm_of_negative_variance_is_no_factor_and_offset() -> None:
 def test_a_mask_of_minus_infinity_is_not_folded() -> None:
     model = sound(constant=True)
     network_of(model).layers[0].loadConstantND.data.floatValue[0] = float("-inf")
-    made = marked(model, SETTINGS)
-    assert not made.repairs
-    kept = network_of(made.model).layers[0].loadConstantND.data.floatValue
+    result = marked(model, SETTINGS)
+    assert not result.repairs
+    kept = network_of(result.model).layers[0].loadConstantND.data.floatValue
     assert np.isneginf(kept[0])
 
 
@@ -207,9 +207,9 @@ def test_an_empty_label_is_no_reserved_one() -> None:
 
 def test_logits_of_one_layer_get_a_softmax_and_keep_their_shape() -> None:
     """The blob before the layer and the one behind the softmax are both called after the answer, and are two."""
-    made, proof = marked_and_proved(convert(nn.Linear(5, 3), (1, 5)), SETTINGS)
+    result, proof = marked_and_proved(convert(nn.Linear(5, 3), (1, 5)), SETTINGS)
     assert proof.difference <= 1e-5
-    written = [str(blob) for layer in network_of(made.model).layers for blob in layer.output]
+    written = [str(blob) for layer in network_of(result.model).layers for blob in layer.output]
     assert len(set(written)) == len(written) == 4
 
 

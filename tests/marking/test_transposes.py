@@ -43,21 +43,21 @@ def test_the_transpose_goes(end: str, word: str) -> None:
     torch.manual_seed(0)
     before = convert(ChannelsLast(end), (1, 3, 11, 11))
     assert kinds(before).count("transpose") == 1
-    made = marked(before, SETTINGS, last=2, labels=("a", "b", "c"))
-    assert "transpose" not in kinds(made.model)
-    assert "transpose was removed" in made.repairs[0]
-    assert word in made.repairs[0]
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
-    assert repair_tail(made.model)[1] == []
+    result = marked(before, SETTINGS, last=2, labels=("a", "b", "c"))
+    assert "transpose" not in kinds(result.model)
+    assert "transpose was removed" in result.repairs[0]
+    assert word in result.repairs[0]
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
+    assert repair_tail(result.model)[1] == []
 
 
 def test_a_transpose_that_matters_stays_and_the_head_trains() -> None:
     before = convert(ChannelsLast("row"), (1, 3, 11, 11))
-    made = marked(before, SETTINGS)
-    assert "transpose" in kinds(made.model)
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
+    result = marked(before, SETTINGS)
+    assert "transpose" in kinds(result.model)
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
 
 
 def test_a_transpose_of_a_vector_is_a_reshape() -> None:
@@ -68,10 +68,10 @@ def test_a_transpose_of_a_vector_is_a_reshape() -> None:
         layer.transpose.axes.extend([0, 3, 1, 2])
 
     before = layered.classifier(turn, layered.relu, back)
-    made = marked(before, SETTINGS, last=2)
-    assert "transpose" not in kinds(made.model)
-    assert unchanged(before, made.model) <= ALLOWED_DIFFERENCE
-    assert check(made.model) == []
+    result = marked(before, SETTINGS, last=2)
+    assert "transpose" not in kinds(result.model)
+    assert unchanged(before, result.model) <= ALLOWED_DIFFERENCE
+    assert check(result.model) == []
 
 
 def kinds(model: Model) -> list[str]:

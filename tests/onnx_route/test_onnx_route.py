@@ -25,16 +25,16 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, NDArr
     """What the route answers to each network, by the names of its outputs."""
     assert PYTHON.exists(), f"{PYTHON} is missing; run: make test-onnx"
     folder = tmp_path_factory.mktemp("networks")
-    for number, name in enumerate(NETWORKS):
+    for index, name in enumerate(NETWORKS):
         message, row = network(name)
-        (folder / f"{number}.mlmodel").write_bytes(message.SerializeToString())
-        np.savez(folder / f"{number}.npz", **row)  # type: ignore[arg-type]
+        (folder / f"{index}.mlmodel").write_bytes(message.SerializeToString())
+        np.savez(folder / f"{index}.npz", **row)  # type: ignore[arg-type]
     route = Path(__file__).with_name("route.py")
     done = subprocess.run([PYTHON, route, folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answers = {}
-    for number, name in enumerate(NETWORKS):
-        with np.load(folder / f"{number}.answers.npz") as saved:
+    for index, name in enumerate(NETWORKS):
+        with np.load(folder / f"{index}.answers.npz") as saved:
             answers[name] = dict(saved)
     return answers
 

@@ -49,8 +49,8 @@ def around(centre: Any, count: int, seed: int) -> FloatArray:
 @pytest.fixture(scope="session")
 def world() -> World:
     kinds = list(CENTRES)
-    train = np.concatenate([around(CENTRES[kind], 12, number) for number, kind in enumerate(kinds)])
-    test = np.concatenate([around(CENTRES[kind], 7, 10 + number) for number, kind in enumerate(kinds)])
+    train = np.concatenate([around(CENTRES[kind], 12, index) for index, kind in enumerate(kinds)])
+    test = np.concatenate([around(CENTRES[kind], 7, 10 + index) for index, kind in enumerate(kinds)])
     labels = tuple(LABEL_OF[kind] for kind in kinds for _ in range(12))
     extractor = np.random.default_rng(5).normal(0, 0.6, (8, 6)).astype(np.float32).astype(np.float64)
     head = LogisticRegression(C=0.05).fit(np.maximum(train @ extractor.T, 0), labels)

@@ -42,11 +42,11 @@ def test_a_worker_that_dies_changes_nothing(prepared: Any) -> None:
                 killed.append(workers[0])
                 os.kill(workers[0], signal.SIGKILL)
 
-        found = run(prepared, SETTINGS, told, dask=cluster.scheduler_address)
+        result = run(prepared, SETTINGS, told, dask=cluster.scheduler_address)
     assert killed
     here = run(prepared, SETTINGS)
-    assert found.entrants == here.entrants
-    assert found.conclusions == here.conclusions
+    assert result.entrants == here.entrants
+    assert result.conclusions == here.conclusions
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(prepared: Any) -> None:

@@ -20,7 +20,7 @@ def test_nine_right_of_ten_are_enough(right: tuple[int, ...], expected: tuple[fl
     gathered: Any = SimpleNamespace(
         lab=SimpleNamespace(points=[("at_once", 0), ("at_once", 3), ("at_once", 5)]),
         owners=2,
-        values=lambda _entrant, number, _measure: np.full(2, shares[number]),
+        values=lambda _entrant, index, _measure: np.full(2, shares[index]),
     )
     assert shots_to_enough(gathered, 0) == expected
 
@@ -34,8 +34,8 @@ def test_the_interval_of_an_accuracy_stays_within_0_and_100_percent() -> None:
         replicates=lambda _entrant, _number: np.tile(np.linspace(-1.2, 1.2, 100), (len(RESAMPLED), 1)),
     )
     (point,) = points_of(gathered, 0)
-    found = point.intervals
-    assert {name: (one.low, one.high) for name, one in found.items()} == {
+    result = point.intervals
+    assert {name: (item.low, item.high) for name, item in result.items()} == {
         "personal_accuracy": (0.0, 1.0),
         "base_accuracy": (0.0, 1.0),
         "forgetting": (-1.0, 1.0),

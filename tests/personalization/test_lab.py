@@ -89,7 +89,7 @@ def test_a_k_nn_that_knows_nothing_is_not_the_best(models: Any, knn_message: Any
     population = population_of({"kinds": {"rapids": "calm"}, "same": {"kinds": ["rapids"]}})
     both = [("empty", load(without_samples(knn_message, "unknown"))), models[0]]
     result = run(prepare(both, photos, population, settings), settings)
-    empty, network = (one.last(5).measures for one in result.entrants)
+    empty, network = (entrant.last(5).measures for entrant in result.entrants)
     assert empty["personal_accuracy"].mean > network["personal_accuracy"].mean - network["forgetting"].mean
     assert result.conclusions[0].startswith("network serves these owners best")
     assert "Not ranked: empty" in result.conclusions[1]
@@ -100,7 +100,7 @@ def test_a_k_nn_that_knows_nothing_is_not_the_best(models: Any, knn_message: Any
 
 def expect_as_by_tasks(prepared: Prepared, name: str, model: Any, photos: Path) -> None:
     lab = prepared.lab
-    number = next(place for place, one in enumerate(lab.contenders) if one.name == name)
+    number = next(place for place, contender in enumerate(lab.contenders) if contender.name == name)
     places = (place.rstrip("]").split("[") for place in prepared.names)
     rows = [{"point": np.load(photos / file)[int(row)]} for file, row in places]
     frozen = (tuple(model.frozen(rows)),)
@@ -127,8 +127,8 @@ def test_any_number_of_workers_and_any_block_is_the_same_comparison(prepared: Pr
     files[3].write_bytes(b"half a file")
     again = run(prepared, Settings(owners=21, shots=SHOTS, workers=1, block=4), kept=tmp_path, resume=True)
     for other in (parts, again):
-        for one, two in zip(whole.entrants, other.entrants, strict=True):
-            for a, b in zip(one.points, two.points, strict=True):
+        for entrant, two in zip(whole.entrants, other.entrants, strict=True):
+            for a, b in zip(entrant.points, two.points, strict=True):
                 assert a.measures.keys() == b.measures.keys()
                 for name, value in a.measures.items():
                     assert vars(value) == pytest.approx(vars(b.measures[name]), abs=1e-5)
@@ -163,7 +163,7 @@ def test_a_report_is_what_its_schema_says(prepared: Prepared) -> None:
 def test_a_point_of_one_shot_is_the_same_by_every_protocol(prepared: Prepared) -> None:
     lab = prepared.lab
     block = run_block(lab, 0, 10)
-    ones = [number for number, (_, shots) in enumerate(lab.points) if shots == 1]
+    ones = [index for index, (_, shots) in enumerate(lab.points) if shots == 1]
     assert len(ones) == 3
     for entrant in range(2):
         first, *others = (block.values[entrant, number, :WORST] for number in ones)
@@ -193,8 +193,8 @@ def test_pictures_that_are_learned_from_widen_an_interval_as_other_pictures_woul
     """An owner's figure is the mean quality of his shots, and noise: over other collections of m pictures a kind the
     mean of all owners spreads by sd(quality) / sqrt(m), so the replicates must."""
     random = np.random.default_rng(3)
-    pools = {f"kind{number}": np.arange(30) + 30 * number for number in range(2)}
-    quality, found, wanted = np.zeros(60), [], []
+    pools = {f"kind{index}": np.arange(30) + 30 * index for index in range(2)}
+    quality, result, wanted = np.zeros(60), [], []
     for world in range(40):
         quality = effect * 0.1 * random.normal(size=60)
         quality[30:] += 3.0  # a kind is easier, which no picture of its own tells
@@ -211,9 +211,9 @@ def test_pictures_that_are_learned_from_widen_an_interval_as_other_pictures_woul
         ]
         rows = np.array(drawn)
         values = quality[rows].mean(axis=1) + 0.05 * random.normal(size=count)
-        found.append(taught(values, rows, np.ones(count, bool), shots * kinds, lab).std())
+        result.append(taught(values, rows, np.ones(count, bool), shots * kinds, lab).std())
         wanted.append(np.sqrt(sum(quality[pool].var() / 30 for pool in pools.values()) / 4))
-    assert np.mean(found) == pytest.approx(np.mean(wanted), rel=0.15, abs=1e-3)
+    assert np.mean(result) == pytest.approx(np.mean(wanted), rel=0.15, abs=1e-3)
 
 
 def test_measures_are_those_of_scikit_learn() -> None:
@@ -228,17 +228,17 @@ def test_measures_are_those_of_scikit_learn() -> None:
         assert ours[0][owner] == pytest.approx(log_loss(*kept, labels=[0, 1, 2]))
         assert ours[1][owner] == pytest.approx(brier_score_loss(*kept, labels=[0, 1, 2], scale_by_half=False))
     known, unknown = random.integers(0, 9, (4, 30)) / 9.0, random.integers(0, 9, (4, 12)) / 9.0
-    found = measures.rejection(known, counted, unknown)
+    result = measures.rejection(known, counted, unknown)
     for owner in range(4):
         scores = np.concatenate([known[owner, :25], unknown[owner]])
-        assert found[owner] == pytest.approx(roc_auc_score([1] * 25 + [0] * 12, scores))
+        assert result[owner] == pytest.approx(roc_auc_score([1] * 25 + [0] * 12, scores))
     right = random.random((4, 30)) < 0.5
     confidence = p.max(axis=2)
     error = measures.calibration_error(confidence, right, counted)
     for owner in range(4):
         gaps = 0.0
         for row in range(10):
-            inside = [at for at in range(25) if row / 10 <= confidence[owner, at] < (row + 1) / 10]
+            inside = [index for index in range(25) if row / 10 <= confidence[owner, index] < (row + 1) / 10]
             gaps += abs(sum(right[owner, at] - confidence[owner, at] for at in inside)) / 25
         assert error[owner] == pytest.approx(gaps)
 
@@ -274,17 +274,17 @@ def test_a_replay_set_helps_if_it_surely_saves_more_than_it_costs(prepared: Prep
         frozen=((),),
         memory={},
     )
-    found, rows = effect(one, 2)
+    actual, rows = effect(one, 2)
     world = one.world
     assert sorted(world.row_labels[row] for row in rows) == ["calm", "calm", "wild", "wild"]
     assert set(rows.tolist()) <= set(world.split.reference.tolist())
-    block = run_block(prepared.lab, 0, found.comparison.owners)
-    tried = {one.name: one.last(5).intervals for one in found.comparison.entrants}
+    block = run_block(prepared.lab, 0, actual.comparison.owners)
+    tried = {entrant.name: entrant.last(5).intervals for entrant in actual.comparison.entrants}
     assert tried[NONE]["personal_accuracy"].mean == pytest.approx(
         float(np.nanmean(block.values[0, last_point(prepared.lab), PERSONAL])), abs=1e-6
     )
-    assert found.apart.forgetting.mean == pytest.approx(
-        tried[found.choice]["forgetting"].mean - tried[NONE]["forgetting"].mean, abs=1e-6
+    assert actual.apart.forgetting.mean == pytest.approx(
+        tried[actual.choice]["forgetting"].mean - tried[NONE]["forgetting"].mean, abs=1e-6
     )
 
 
@@ -299,12 +299,12 @@ def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
-    made = cu.convert(network, converter="torch", inputs=["point:6"], labels=["calm", "wild"])
-    model = cu.mark(made, last=2)
+    result = cu.convert(network, converter="torch", inputs=["point:6"], labels=["calm", "wild"])
+    model = cu.mark(result, last=2)
     if engine == "task":
         monkeypatch.setattr(preparing, "agrees", lambda *_: False)
     setup = prepare([("two layers", model)], photos, Population(), Settings(shots=(0, 2), replay=1))
-    assert [one.engine for one in setup.lab.contenders] == [engine] * 2
+    assert [contender.engine for contender in setup.lab.contenders] == [engine] * 2
     one = run(setup, Settings(owners=4, shots=(0, 2), workers=1, block=2))
     if engine == "graph":
         assert run(setup, Settings(owners=4, shots=(0, 2), workers=2, block=2)).entrants == one.entrants

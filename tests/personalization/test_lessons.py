@@ -41,10 +41,10 @@ numbers = arrays.arrays(np.float32, arrays.array_shapes(max_dims=4))
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=20), st.one_of(pictures, numbers)), max_size=4))
 def test_what_an_app_backs_up_is_read(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
-    found = read_lessons(backup(tmp_path_factory.mktemp("lessons") / "lessons.tar", *rows))
-    assert (found.model, found.base) == ("Meals", "")
-    assert [one.label for one in found.lessons] == [label for label, _ in rows]
-    for (_, before), after in zip(rows, found.lessons, strict=True):
+    result = read_lessons(backup(tmp_path_factory.mktemp("lessons") / "lessons.tar", *rows))
+    assert (result.model, result.base) == ("Meals", "")
+    assert [item.label for item in result.lessons] == [label for label, _ in rows]
+    for (_, before), after in zip(rows, result.lessons, strict=True):
         np.testing.assert_array_equal(before, after.example)
         assert before.dtype == after.example.dtype
         assert after.date == WHEN
@@ -116,9 +116,11 @@ def test_a_base_learns_what_an_update_with_the_same_rows_learns(network_message:
     lessons = Lessons("Any", "", tuple(lesson(labels[i % len(labels)], example) for i, example in enumerate(examples)))
     rows = [{name: example, label: labels[i % len(labels)]} for i, example in enumerate(examples)]
     expected = cu.UpdateTask(cu.load(model), rows).resume().model
-    found = rebase(cu.load(model), lessons).model
-    assert found.message.SerializeToString(deterministic=True) == expected.message.SerializeToString(deterministic=True)
-    assert found.message != model
+    actual = rebase(cu.load(model), lessons).model
+    assert actual.message.SerializeToString(deterministic=True) == expected.message.SerializeToString(
+        deterministic=True
+    )
+    assert actual.message != model
 
 
 def test_what_a_base_does_not_take(network_message: Any) -> None:
@@ -139,6 +141,6 @@ def test_a_picture_of_another_size_is_fitted_as_training_did(crop: str, columns:
     (row,) = rows_of(cu.load(model), Lessons("Any", "", (lesson("healthy", wide),)))
     left, right = columns
     expected = ramp[left:right].reshape(8, -1).mean(axis=1)  # a ramp scaled down: the mean of each part
-    found = np.asarray(row["image"])[:, :, 0]
-    assert found.shape == (8, 8)
-    assert np.abs(found[:, 1:-1] - expected[1:-1]).max() < 4
+    actual = np.asarray(row["image"])[:, :, 0]
+    assert actual.shape == (8, 8)
+    assert np.abs(actual[:, 1:-1] - expected[1:-1]).max() < 4

@@ -31,7 +31,7 @@ def problem(dtype: Any) -> tuple[LinearLayer, Any, Any]:
 
 def by_torch(layer: LinearLayer, rows: Any, targets: Any, parameters: Any, assumptions: Assumptions, adam: bool) -> Any:
     """The change of each owner's weights and bias [K, D + 1], in double precision, by autograd and torch.optim."""
-    found = []
+    result = []
     for x, t in zip(torch.from_numpy(rows.astype(np.float64)), torch.from_numpy(targets), strict=True):
         head = torch.nn.Linear(SIZE, CLASSES).double()
         with torch.no_grad():
@@ -50,8 +50,8 @@ def by_torch(layer: LinearLayer, rows: Any, targets: Any, parameters: Any, assum
             reduction = assumptions.gradient
             torch.nn.functional.cross_entropy(head(x[batch]), t[batch], reduction=reduction).backward()
             optimizer.step()
-        found.append((torch.cat([head.weight, head.bias[:, None]], 1) - start).detach().numpy())
-    return np.stack(found)
+        result.append((torch.cat([head.weight, head.bias[:, None]], 1) - start).detach().numpy())
+    return np.stack(result)
 
 
 def changed(layer: LinearLayer, rows: Any, coefficients: Any) -> Any:
@@ -75,8 +75,8 @@ def test_sgd_is_that_of_torch(dtype: Any, bound: float, momentum: float, size: i
     parameters = {**SGD, "momentum": momentum, "miniBatchSize": size, "learningRate": 0.3 if momentum == 0 else 0.05}
     for assumptions in (Assumptions(), Assumptions(last_mini_batch="drop", shuffled="mini-batches", gradient="sum")):
         expected = by_torch(layer, rows, targets, parameters, assumptions, adam=False)
-        found = in_span(layer, rows, targets, parameters, assumptions)
-        assert np.abs(found - expected).max() <= bound * np.abs(expected).max()
+        actual = in_span(layer, rows, targets, parameters, assumptions)
+        assert np.abs(actual - expected).max() <= bound * np.abs(expected).max()
         velocity = Assumptions(
             **{**vars(assumptions), "momentum": "velocity"}
         )  # the same while the learning rate stays as it is
@@ -92,8 +92,8 @@ def test_adam_is_that_of_torch(dtype: Any, bound: float, size: int) -> None:
     layer, rows, targets = problem(dtype)
     parameters = {**ADAM, "miniBatchSize": size}
     expected = by_torch(layer, rows, targets, parameters, Assumptions(), adam=True)
-    found = train_weights(layer, rows, targets, parameters, Assumptions())
-    assert np.abs(found - expected).max() <= bound * np.abs(expected).max()
+    actual = train_weights(layer, rows, targets, parameters, Assumptions())
+    assert np.abs(actual - expected).max() <= bound * np.abs(expected).max()
 
 
 def test_an_update_goes_on_from_the_one_before() -> None:
@@ -103,13 +103,13 @@ def test_an_update_goes_on_from_the_one_before() -> None:
     products, start = layer.products(rows, rows), layer.logits(rows)
     first = train_in_span(products, start, targets, parameters, Assumptions(), rows=np.arange(4))
     assert not first[:, 4:].any()
-    found = train_in_span(products, start, targets, parameters, Assumptions(), first, np.arange(4, 7))
+    result = train_in_span(products, start, targets, parameters, Assumptions(), first, np.arange(4, 7))
     for owner in range(OWNERS):
         change = changed(layer, rows[owner : owner + 1], first[owner : owner + 1])[0]
         later = LinearLayer(layer.weights + change[:, :-1], layer.bias + change[:, -1], layer.trained, "sgdOptimizer")
         part = slice(owner, owner + 1)
         alone = in_span(later, rows[part, 4:], targets[part, 4:], parameters, Assumptions())[0]
-        assert changed(layer, rows[part], found[part])[0] - change == pytest.approx(alone, abs=1e-12)
+        assert changed(layer, rows[part], result[part])[0] - change == pytest.approx(alone, abs=1e-12)
 
 
 @pytest.mark.parametrize("given", [{}, {"momentum": 0.9, "miniBatchSize": 2, "epochs": 7}, {"miniBatchSize": 6}])
@@ -124,17 +124,17 @@ def test_it_is_what_an_update_task_does(given: Any) -> None:
     rows = [{"image": random.normal(size=(3, 8, 8)).astype(np.float32)} for _ in range(5)]
     target = str(model.description.predictedFeatureName)
     context = UpdateTask(
-        model, [{**row, target: "abcab"[at]} for at, row in enumerate(rows)], {**given, "learningRate": 0.1}
+        model, [{**row, target: "abcab"[index]} for index, row in enumerate(rows)], {**given, "learningRate": 0.1}
     ).resume()
-    layers = {one.name: one for one in network_of(model.message).layers}
-    head = next(one for one in layers.values() if one.isUpdatable)
+    layers = {item.name: item for item in network_of(model.message).layers}
+    head = next(item for item in layers.values() if item.isUpdatable)
     blob = str(head.input[0])
     x = np.stack([np.ravel(answer[blob]) for answer in model.predict(rows, intermediate=True)])
     product = head.innerProduct
     weights = np.array(product.weights.floatValue, np.float32).reshape(product.outputChannels, -1)
     bias = np.array(product.bias.floatValue, np.float32) if product.hasBias else np.zeros(len(weights), np.float32)
     layer = LinearLayer(weights, bias, ("weights", "bias") if product.hasBias else ("weights",), "sgdOptimizer")
-    found = in_span(layer, x[None], np.array([[0, 1, 2, 0, 1]]), context.parameters, Assumptions())[0]
-    after = next(one for one in network_of(context.model.message).layers if one.name == head.name).innerProduct
+    actual = in_span(layer, x[None], np.array([[0, 1, 2, 0, 1]]), context.parameters, Assumptions())[0]
+    after = next(item for item in network_of(context.model.message).layers if item.name == head.name).innerProduct
     expected = np.array(after.weights.floatValue).reshape(weights.shape) - weights
-    assert np.abs(found[:, :-1] - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert np.abs(actual[:, :-1] - expected).max() <= 1e-5 * np.abs(expected).max()

@@ -66,9 +66,9 @@ def test_a_disk_that_fills_is_one_sentence_and_what_is_there_is_gone_on_with(
     monkeypatch.undo()
     monkeypatch.setattr(gathering, "SPILL", 0)  # every array lies in a file
     ran = []
-    found = run(prepared, settings, lambda share, _: ran.append(share), kept=tmp_path, resume=True)
+    result = run(prepared, settings, lambda share, _: ran.append(share), kept=tmp_path, resume=True)
     assert len(ran) == 3  # two blocks, and the end
-    assert replace(found, seconds={}) == replace(whole, seconds={})
+    assert replace(result, seconds={}) == replace(whole, seconds={})
 
     def no_room(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -91,5 +91,5 @@ def test_a_local_worker_that_is_killed_is_one_sentence_and_what_is_there_is_gone
     with pytest.raises(BuildError, match="--resume"):
         run(prepared, settings, told, kept=tmp_path)
     assert list(tmp_path.glob("owners-*.npz"))
-    found = run(prepared, settings, kept=tmp_path, resume=True)
-    assert replace(found, seconds={}) == replace(run(prepared, replace(settings, workers=1)), seconds={})
+    result = run(prepared, settings, kept=tmp_path, resume=True)
+    assert replace(result, seconds={}) == replace(run(prepared, replace(settings, workers=1)), seconds={})

@@ -15,9 +15,9 @@ LABELS = ("bird", "cat", "dog")
 @pytest.mark.parametrize(("right", "rows"), [(0, 1), (1, 1), (0, 20), (20, 20), (17, 20), (161, 168), (999, 1000)])
 def test_the_interval_is_wilsons(right: int, rows: int) -> None:
     expected = binomtest(right, rows).proportion_ci(method="wilson")
-    found = wilson(right, rows)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert (found.share, found.rows) == (right / rows, rows)
+    actual = wilson(right, rows)
+    assert (actual.low, actual.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert (actual.share, actual.rows) == (right / rows, rows)
 
 
 def test_nothing_is_known_of_no_rows() -> None:
@@ -35,25 +35,25 @@ def drawn(rows: int = 300, seed: int = 0) -> tuple[Any, Any]:
 def test_counts_are_scikit_learns() -> None:
     probabilities, wanted = drawn()
     called = probabilities.argmax(axis=1)
-    found = base_statistics(probabilities, wanted, LABELS)
-    assert np.array_equal(np.array(found.confusion), confusion_matrix(wanted, called))
+    result = base_statistics(probabilities, wanted, LABELS)
+    assert np.array_equal(np.array(result.confusion), confusion_matrix(wanted, called))
     precision, recall, _, support = precision_recall_fscore_support(wanted, called)
-    for number, one in enumerate(found.labels):
-        assert one.recall.share == pytest.approx(recall[number])
-        assert one.precision is not None
-        assert one.precision.share == pytest.approx(precision[number])
-        assert one.rows == support[number]
-    assert found.accuracy.share == pytest.approx((called == wanted).mean())
-    assert [one.row for one in found.mistakes] == sorted(
+    for index, label in enumerate(result.labels):
+        assert label.recall.share == pytest.approx(recall[index])
+        assert label.precision is not None
+        assert label.precision.share == pytest.approx(precision[index])
+        assert label.rows == support[index]
+    assert result.accuracy.share == pytest.approx((called == wanted).mean())
+    assert [mistake.row for mistake in result.mistakes] == sorted(
         np.flatnonzero(called != wanted), key=lambda row: -probabilities[row].max()
     )
 
 
 def test_a_label_that_is_never_called_has_no_precision() -> None:
     probabilities = np.array([[0.6, 0.4, 0.0], [0.7, 0.3, 0.0]])
-    found = base_statistics(probabilities, np.array([0, 1]), LABELS)
-    assert found.labels[1].precision is None
-    assert found.labels[1].recall.share == 0
+    result = base_statistics(probabilities, np.array([0, 1]), LABELS)
+    assert result.labels[1].precision is None
+    assert result.labels[1].recall.share == 0
 
 
 def test_the_difference_has_the_interval_of_a_paired_bootstrap() -> None:
@@ -78,11 +78,11 @@ def sure(wanted: Any, share: float = 0.98) -> Any:
 def test_a_wrong_label_comes_first() -> None:
     wanted = np.arange(300) % 3
     probabilities = sure(wanted)
-    told = wanted.copy()
-    told[[7, 100]] = [0, 2]  # the network knows better
-    found = base_statistics(probabilities, told, LABELS)
-    assert {one.row for one in found.mistakes} == {7, 100}
-    assert "2 examples" in found.advice[0]
+    output = wanted.copy()
+    output[[7, 100]] = [0, 2]  # the network knows better
+    result = base_statistics(probabilities, output, LABELS)
+    assert {mistake.row for mistake in result.mistakes} == {7, 100}
+    assert "2 examples" in result.advice[0]
 
 
 def test_the_weakest_label_and_labels_that_are_taken_for_one_another() -> None:
@@ -90,17 +90,17 @@ def test_the_weakest_label_and_labels_that_are_taken_for_one_another() -> None:
     called = wanted.copy()
     cats, dogs = np.flatnonzero(wanted == 1), np.flatnonzero(wanted == 2)
     called[cats[:30]], called[dogs[:25]] = 2, 1
-    told = advice(sure(called, 0.8), wanted, counts={"cat": 40})
-    assert "'cat'" in told
-    assert "40 training examples" in told
-    assert "'cat' and 'dog'" in told
+    result = advice(sure(called, 0.8), wanted, counts={"cat": 40})
+    assert "'cat'" in result
+    assert "40 training examples" in result
+    assert "'cat' and 'dog'" in result
 
 
 def test_few_and_similar_pictures() -> None:
     wanted = np.arange(12) % 3
-    told = advice(sure(wanted), wanted, groups=np.arange(12) // 2)
-    assert "12 examples are few" in told
-    assert "6 of 12" in told
+    result = advice(sure(wanted), wanted, groups=np.arange(12) // 2)
+    assert "12 examples are few" in result
+    assert "6 of 12" in result
     assert advice(sure(np.arange(3000) % 3), np.arange(3000) % 3, groups=np.arange(3000)) == ""
 
 
@@ -111,8 +111,8 @@ def test_a_learning_curve_says_whether_more_examples_would_help() -> None:
     half = all_of_them.copy()
     cats = np.flatnonzero(wanted == 1)
     half[cats[10:50]] = 0
-    told = advice(sure(all_of_them, 0.8), wanted, on_half=sure(half, 0.8))
-    assert "83.7% with half" in told
-    assert "97.0% with all" in told
-    assert "'cat'" in told.rpartition("most of all")[2]
+    result = advice(sure(all_of_them, 0.8), wanted, on_half=sure(half, 0.8))
+    assert "83.7% with half" in result
+    assert "97.0% with all" in result
+    assert "'cat'" in result.rpartition("most of all")[2]
     assert "flat" in advice(sure(all_of_them, 0.8), wanted, on_half=sure(all_of_them, 0.8))

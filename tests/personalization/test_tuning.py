@@ -40,13 +40,13 @@ def tuned(model: Any, photos: Path, **more: Any) -> Any:
 
 def test_a_learning_rate_that_is_far_too_small_is_found_out(network_message: Any, photos: Path) -> None:
     slow = cu.mark(network_message, optimizer=cu.SGD(1e-4, 1), epochs=2, layers=["head"])
-    made = tuned(slow, photos, forgetting=20.0)
-    result = made.result
+    output = tuned(slow, photos, forgetting=20.0)
+    result = output.result
     assert result.gain.low > 0
     assert result.after.personal > result.before.personal
     assert result.chosen != result.defaults
-    assert not [problem for problem in cu.check(made.model) if problem.severity == "error"]
-    parameters = made.model.parameters
+    assert not [problem for problem in cu.check(output.model) if problem.severity == "error"]
+    parameters = output.model.parameters
     assert parameters["learningRate"].default == pytest.approx(result.chosen["learningRate"])
     assert parameters["epochs"].default == result.chosen["epochs"]
     assert parameters["miniBatchSize"].default == result.chosen["miniBatchSize"]
@@ -54,7 +54,7 @@ def test_a_learning_rate_that_is_far_too_small_is_found_out(network_message: Any
     assert low < result.chosen["learningRate"] < high
     rows = [{"point": around((0,) * 6, 1, 3)[0].astype(np.float32)}]
     label = str(slow.message.description.predictedFeatureName)
-    assert [one[label] for one in made.model.predict(rows)] == [one[label] for one in slow.predict(rows)]
+    assert [item[label] for item in output.model.predict(rows)] == [item[label] for item in slow.predict(rows)]
     assert tuned(slow, photos, forgetting=20.0).result == result
 
 
@@ -62,13 +62,13 @@ def test_what_is_tuned_is_in_the_model(network_message: Any, knn_message: Any, p
     """Head scale and the share of reserved labels are weights, base samples are samples: UpdateTask finds the same."""
     reserved = cu.mark(network_message, optimizer=cu.SGD(0.01, 1), epochs=2, layers=["head"], reserved=2)
     scenario = {"new_label": {"kinds": ["rapids"]}}
-    made = tuned(reserved, photos, budget=16, forgetting=30.0, scenario=scenario)
-    chosen = made.result.chosen
+    result = tuned(reserved, photos, budget=16, forgetting=30.0, scenario=scenario)
+    chosen = result.result.chosen
     assert {"headScale", "reservedShare"} <= set(chosen)
     rows = [{"point": point.astype(np.float32)} for point in around((0,) * 6, 20, 3)]
     names = {str(feature.name) for feature in reserved.message.description.output}
     (probabilities,) = names - {str(reserved.message.description.predictedFeatureName)}
-    for before, after in zip(reserved.predict(rows), made.model.predict(rows), strict=True):
+    for before, after in zip(reserved.predict(rows), result.model.predict(rows), strict=True):
         old, new = before[probabilities], after[probabilities]
         powers = {label: old[label] ** chosen["headScale"] for label in ("calm", "wild")}
         share = new["calm"] + new["wild"]
@@ -96,13 +96,13 @@ def test_the_page_of_a_tuning_says_what_was_tried(network_message: Any, photos: 
 def test_the_bound_holds_for_those_it_was_chosen_on(network_message: Any, photos: Path) -> None:
     bounds = [tuned(load(network_message), photos, forgetting=bound).result for bound in (0.5, 30.0)]
     assert bounds[0].after.mean <= bounds[1].after.mean + 0.02
-    assert {"learningRate", "epochs"} <= {key for one in bounds[1].around for key in one.values}
+    assert {"learningRate", "epochs"} <= {key for item in bounds[1].around for key in item.values}
 
 
 def test_a_k_nn_is_tuned_too(knn_message: Any, photos: Path) -> None:
-    made = tuned(load(knn_message), photos, budget=6)
-    assert made.model.parameters["numberOfNeighbors"].default == made.result.chosen["numberOfNeighbors"]
-    assert made.model.labels == load(knn_message).labels
+    result = tuned(load(knn_message), photos, budget=6)
+    assert result.model.parameters["numberOfNeighbors"].default == result.result.chosen["numberOfNeighbors"]
+    assert result.model.labels == load(knn_message).labels
 
 
 def test_tuning_and_test_owners_share_no_picture(network_message: Any, photos: Path) -> None:
@@ -128,10 +128,10 @@ def test_a_recipe_keeps_all_but_its_values(tmp_path: Path) -> None:
     values = {"optimizer": "sgd", "learningRate": 0.025, "epochs": 7, "miniBatchSize": 4, "momentum": 0.5}
     write_tuned(path, values)
     text = path.read_text()
-    found = tomllib.loads(text)
-    assert found["update"]["learning_rate"]["default"] == 0.025
-    assert found["update"]["epochs"]["range"][0] <= 7 <= found["update"]["epochs"]["range"][1]
-    assert (found["name"], found["update"]["seed"], found["knn"]["k"]) == ("A", 3, 1)
+    result = tomllib.loads(text)
+    assert result["update"]["learning_rate"]["default"] == 0.025
+    assert result["update"]["epochs"]["range"][0] <= 7 <= result["update"]["epochs"]["range"][1]
+    assert (result["name"], result["update"]["seed"], result["knn"]["k"]) == ("A", 3, 1)
     assert "# guessed" in text
     write_tuned(path, {"numberOfNeighbors": 5, "weighting": "uniform"})
     assert tomllib.loads(path.read_text())["knn"]["number_of_neighbors"]["default"] == 5

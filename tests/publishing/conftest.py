@@ -119,7 +119,7 @@ def new_label() -> NewLabel:
 
 def pictures(kinds: tuple[str, ...], size: int) -> Examples:
     pixels = np.random.default_rng(1).integers(0, 256, (len(kinds), size, size, 3), dtype=np.uint8)
-    names = tuple(f"{kind} {number}" for number, kind in enumerate(kinds))
+    names = tuple(f"{kind} {index}" for index, kind in enumerate(kinds))
     return Examples(pixels, np.zeros(len(kinds), dtype=np.int64), names, kinds)
 
 

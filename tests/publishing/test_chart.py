@@ -18,7 +18,7 @@ MakeComparison = Callable[[float, float], Comparison]
 
 def points_of(svg: str, style: str) -> np.ndarray:
     """Points [n, 2] of a line, in the drawing's units (y points down)."""
-    (line,) = (one for one in ElementTree.fromstring(svg).iter("polyline") if one.attrib["class"] == f"line {style}")
+    (line,) = (item for item in ElementTree.fromstring(svg).iter("polyline") if item.attrib["class"] == f"line {style}")
     return np.array([pair.split(",") for pair in line.attrib["points"].split()], dtype=float)
 
 
@@ -28,9 +28,9 @@ def test_marks_lie_where_the_numbers_say(make_comparison: MakeComparison, place:
     title, drawing = curves(comparison, rows_of(comparison, SERIES))[place]
     protocol = ("at_once", "", "one_by_one")[place]
     svg = ElementTree.fromstring(str(drawing))
-    for style, one in zip(SERIES, comparison.entrants, strict=True):
+    for style, entrant in zip(SERIES, comparison.entrants, strict=True):
         marks = [mark for mark in svg.iter("circle") if mark.attrib["class"] == f"mark {style}"]
-        points = [point for point in one.points if point.shots == 0 or point.protocol == protocol]
+        points = [point for point in entrant.points if point.shots == 0 or point.protocol == protocol]
         heights = [(BOTTOM - float(mark.attrib["cy"])) / (BOTTOM - TOP) for mark in marks]
         assert heights == pytest.approx([point.intervals["personal_accuracy"].mean for point in points], abs=0.001)
         xs = [float(mark.attrib["cx"]) for mark in marks]

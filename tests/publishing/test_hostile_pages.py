@@ -27,7 +27,7 @@ def hostile(report: Report, name: str) -> Report:
     old = report.personalization.comparison
     kind = dataclasses.replace(old.entrants[0].kinds[0], kind=name, label=name)
     kind = dataclasses.replace(kind, before=Called(0.0, {name: 1.0}), after=Called(0.5, {name: 0.5, "other": 0.5}))
-    both = tuple(dataclasses.replace(one, name=name, kinds=(kind, *one.kinds[1:])) for one in old.entrants)
+    both = tuple(dataclasses.replace(entrant, name=name, kinds=(kind, *entrant.kinds[1:])) for entrant in old.entrants)
     comparison = dataclasses.replace(old, entrants=both, conclusions=(name,))
     new_label = NewLabel(name, {name: name}, comparison)
     held_out = dataclasses.replace(report.personalization.held_out, kinds=(name,) * 12)
@@ -71,9 +71,9 @@ def test_a_report(report: Report, name: str) -> None:
     words.feed(page)
     assert words.running == []
     shown = "".join(words.words).replace("\n", " ").replace("\u00a0", " ")
-    assert not {one for one in shown if not one.isprintable()}
-    told = json.loads(json_text(report_object(hostile(report, name))))
-    assert told["sample"] == name
+    assert not {item for item in shown if not item.isprintable()}
+    result = json.loads(json_text(report_object(hostile(report, name))))
+    assert result["sample"] == name
     json_text(report_object(hostile(report, name))).encode()
 
 
@@ -86,7 +86,7 @@ def test_the_short_form(report: Report, name: str) -> None:
     console = Console(file=StringIO(), record=True, width=100)
     console.print(summary(hostile(report, name)), soft_wrap=True)
     text = console.export_text()
-    assert not {one for one in text.replace("\n", "") if not one.isprintable()}
+    assert not {item for item in text.replace("\n", "") if not item.isprintable()}
     assert not any(line.lstrip().startswith(FORGED) for line in text.split("\n"))
 
 

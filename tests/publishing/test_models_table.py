@@ -26,13 +26,13 @@ def test_a_row_for_a_report_of_each_kind(report: Report, stickers: Report) -> No
     network = dataclasses.replace(report.models[0], weights=1000, trainable=194)
     owned = dataclasses.replace(report, models=(network, report.models[1]))
     plain = dataclasses.replace(owned, sample="plain", personalization=None)
-    reports = [as_read(one) for one in (owned, dataclasses.replace(stickers, models=owned.models), plain)]
+    reports = [as_read(item) for item in (owned, dataclasses.replace(stickers, models=owned.models), plain)]
     head, rule, *rows = models_table(reports).splitlines()
     assert len(cells(head)) == len(cells(rule)) == len(cells(rows[0])) == 9
     assert cells(rows[0])[:4] == ["`healthy_luncher`", "`image`, 128 x 128 rgb", "254.3 kB / 254.3 kB", "19.4%"]
     assert report.personalization is not None
     compared = report.personalization.comparison
-    last = [one.last(10).measures["personal_accuracy"].mean for one in compared.entrants]
+    last = [entrant.last(10).measures["personal_accuracy"].mean for entrant in compared.entrants]
     assert [float(share.rstrip("%")) for share in cells(rows[0])[5].split(" of ")[0].split(" / ")] == pytest.approx(
         [100 * share for share in last], abs=0.06
     )

@@ -132,7 +132,9 @@ def test_without_an_owner_the_page_is_whole(report: Report) -> None:
 
 
 def test_each_model_says_what_an_update_changes(report: Report) -> None:
-    network, knn = (dataclasses.replace(one, updatable=()) if one.kind == "k-NN" else one for one in report.models)
+    network, knn = (
+        dataclasses.replace(model, updatable=()) if model.kind == "k-NN" else model for model in report.models
+    )
     text = Page(render(dataclasses.replace(report, models=(network, knn)))).text()
     assert f"Updatable {', '.join(network.updatable)} " in text
     assert "Updatable the samples it stores " in text

@@ -20,8 +20,8 @@ def test_the_page_is_whole_and_shows_every_kind(stickers: Report) -> None:
     assert page.faults == page.open == []
     words = " ".join(" ".join(page.words).split())
     assert stickers.personalization is not None
-    for one in stickers.personalization.comparison.entrants:
-        for kind in one.of_owner():
+    for entrant in stickers.personalization.comparison.entrants:
+        for kind in entrant.of_owner():
             assert f"{100 * kind.after.accuracy:.1f}".removesuffix(".0") + "%" in words
     assert "The network has 3 reserved labels" in words
     assert "user0" in words

@@ -23,6 +23,6 @@ def test_what_a_model_still_takes_them_for(make_comparison: MakeComparison) -> N
 
 
 def test_several_kinds_are_counted_each() -> None:
-    found = compare(0.1, 0.1, STICKERS)
-    assert shots_of_each(5, found) == "5 photos of each kind"
-    assert owners_labels(found) == "the owner's label"
+    result = compare(0.1, 0.1, STICKERS)
+    assert shots_of_each(5, result) == "5 photos of each kind"
+    assert owners_labels(result) == "the owner's label"

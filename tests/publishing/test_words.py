@@ -54,7 +54,7 @@ def test_what_people_wrote_stays(clips: Report) -> None:
     assert clips.personalization is not None
     comparison = clips.personalization.comparison
     kind = dataclasses.replace(comparison.entrants[0].kinds[0], kind="picture-frame", label="photo")
-    both = tuple(dataclasses.replace(one, kinds=(kind, *one.kinds[1:])) for one in comparison.entrants)
+    both = tuple(dataclasses.replace(entrant, kinds=(kind, *entrant.kinds[1:])) for entrant in comparison.entrants)
     held_out = dataclasses.replace(clips.personalization.held_out, kinds=("picture-frame",) * 12)
     renamed = dataclasses.replace(
         clips.personalization, comparison=dataclasses.replace(comparison, entrants=both), held_out=held_out

@@ -37,19 +37,19 @@ def growing_model(seed: int) -> Model:
 
 
 def _layers(network: Any, random: Random, count: int, read: str = "x", depth: int = 1) -> None:
-    for number in range(count):
-        layer = network.layers.add(name=f"layer{depth}{number}", output=[f"{read}{number}"])
+    for index in range(count):
+        layer = network.layers.add(name=f"layer{depth}{index}", output=[f"{read}{index}"])
         kind = random.choice(list(KINDS))
         if kind in ("loop", "branch") and not depth:
             kind = "concatND"
-        before = f"{read}{number - 1}" if number and random.random() < 0.9 else read
+        before = f"{read}{index - 1}" if index and random.random() < 0.9 else read
         more = KINDS[kind](layer, random, before)
         getattr(layer, layer.WhichOneof("layer") or kind).SetInParent()
         layer.input.extend([before, *more])
         if layer.WhichOneof("layer") in ("loop", "branch"):
             del layer.input[:], layer.output[:]
             network.layers.add(
-                name=f"after{depth}{number}", input=[before], output=[f"{read}{number}"]
+                name=f"after{depth}{index}", input=[before], output=[f"{read}{index}"]
             ).copy.SetInParent()
 
 

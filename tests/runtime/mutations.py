@@ -92,7 +92,7 @@ def any_layer(kind: str, random: Random) -> Model:
     network = model.neuralNetwork
     network.arrayInputShapeMapping = random.randrange(2)
     outputs = random.choice((1, 1, 1, 1, 1, 2, 3, 5))
-    names = ["y", *(f"z{number}" for number in range(1, outputs))]
+    names = ["y", *(f"z{index}" for index in range(1, outputs))]
     layer = network.layers.add(name="layer", input=["x"] * random.choice(INPUTS), output=names)
     getattr(layer, kind).SetInParent()
     fill(getattr(layer, kind), random, DEEPEST)
@@ -121,9 +121,9 @@ def _set(message: Any, field: Any, random: Random, depth: int) -> None:
         inner = [getattr(message, field.name)]
         if field.is_repeated:
             inner = [inner[0].add() for _ in range(random.randrange(3))]
-        for one in inner:
-            one.SetInParent()
-            fill(one, random, depth - 1)
+        for item in inner:
+            item.SetInParent()
+            fill(item, random, depth - 1)
     elif field.is_repeated:
         values = getattr(message, field.name)
         del values[:]
@@ -149,11 +149,11 @@ def _value(field: Any, random: Random) -> Any:
 
 
 def _messages(message: Any) -> list[Any]:
-    found: list[Any] = []
+    result: list[Any] = []
     for field, value in message.ListFields():
         if field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE and not _is_map(field):
-            found += list(value) if field.is_repeated else [value]
-    return found
+            result += list(value) if field.is_repeated else [value]
+    return result
 
 
 def _damage(message: Any, random: Random) -> None:

@@ -171,5 +171,5 @@ def probabilities(predictions: list[dict[str, Any]]) -> NDArray[np.float32]:
 
 
 def answers(model: RunnableModel, rows: list[Any]) -> NDArray[np.float32]:
-    made = [prediction["labelProbability"] for prediction in model.predict(rows)]
-    return np.array([[row[label] for label in LABELS] for row in made], dtype=np.float32)
+    result = [prediction["labelProbability"] for prediction in model.predict(rows)]
+    return np.array([[row[label] for label in LABELS] for row in result], dtype=np.float32)

@@ -27,17 +27,17 @@ def test_a_layer_that_looks_at_values_runs_row_by_row() -> None:
     rows = torch.arange(12.0).reshape(3, 4)
     run = runner(by_value)
     for coming in (0, 10**9):
-        made = run({"x": rows}, 3, coming)
-        assert isinstance(made, list)
-        for one, row in zip(made, rows, strict=True):
-            assert torch.equal(one["y"], by_value(row))
+        result = run({"x": rows}, 3, coming)
+        assert isinstance(result, list)
+        for item, row in zip(result, rows, strict=True):
+            assert torch.equal(item["y"], by_value(row))
 
 
 def test_normalization_over_the_batch_means_the_rows_own() -> None:
     rows = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
-    made = runner(lambda x: x - x.mean())({"x": rows}, 5)
-    assert isinstance(made, dict)
-    torch.testing.assert_close(made["y"], rows - rows.mean((1, 2), keepdim=True))
+    result = runner(lambda x: x - x.mean())({"x": rows}, 5)
+    assert isinstance(result, dict)
+    torch.testing.assert_close(result["y"], rows - rows.mean((1, 2), keepdim=True))
 
 
 def test_a_faulty_layer_is_named_with_a_rows_shape() -> None:
@@ -61,12 +61,12 @@ def test_blocks_hold_rows_of_one_shape_and_bounded_size() -> None:
 def test_rows_that_lie_one_after_the_other_are_not_copied() -> None:
     block = torch.rand(4, 1, 3, 5)
     for rows in (block, block[1:3]):
-        made = stacked([{"x": row} for row in rows])["x"]
-        assert made.data_ptr() == rows.data_ptr()
-        torch.testing.assert_close(made, rows, rtol=0, atol=0)
+        result = stacked([{"x": row} for row in rows])["x"]
+        assert result.data_ptr() == rows.data_ptr()
+        torch.testing.assert_close(result, rows, rtol=0, atol=0)
     for apart in ([0, 2, 3], [1, 0], [0, 0]):
-        made = stacked([{"x": block[at]} for at in apart])["x"]
-        assert made.untyped_storage().data_ptr() != block.untyped_storage().data_ptr()
-        torch.testing.assert_close(made, block[apart], rtol=0, atol=0)
+        result = stacked([{"x": block[at]} for at in apart])["x"]
+        assert result.untyped_storage().data_ptr() != block.untyped_storage().data_ptr()
+        torch.testing.assert_close(result, block[apart], rtol=0, atol=0)
     turned = [{"x": row.movedim(0, -1)} for row in torch.rand(3, 2, 5)]
     torch.testing.assert_close(stacked(turned)["x"], torch.stack([row["x"] for row in turned]), rtol=0, atol=0)

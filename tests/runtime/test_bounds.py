@@ -35,10 +35,10 @@ def growing(doublings: int, shape: tuple[int, ...] = (1, 8)) -> Model:
     network = model.neuralNetwork
     network.arrayInputShapeMapping = 1
     blob = "x"
-    for number in range(doublings):
-        layer = network.layers.add(name=f"double{number}", input=[blob, blob], output=[f"b{number}"])
+    for index in range(doublings):
+        layer = network.layers.add(name=f"double{index}", input=[blob, blob], output=[f"b{index}"])
         layer.concatND.axis = -1
-        blob = f"b{number}"
+        blob = f"b{index}"
     network.layers.add(name="square", input=[blob, blob], output=["y"]).batchedMatmul.transposeA = True
     return model
 
@@ -202,11 +202,11 @@ def test_rows_that_do_not_fit_together_run_in_halves() -> None:
     rows = [{"x": chance.standard_normal((1, 8), np.float32)} for _ in range(13)]
     expected = [answer["y"] for answer in load(model).predict(rows)]
     with bounds.max_memory(20 * 2**20):
-        found = load(model).predict(rows)
-    for one, other, row in zip(found, expected, rows, strict=True):
+        actual = load(model).predict(rows)
+    for item, other, row in zip(actual, expected, rows, strict=True):
         long = np.tile(row["x"], 128)
-        assert np.allclose(one["y"], long.T @ long, atol=1e-6)
-        assert np.array_equal(one["y"], other)
+        assert np.allclose(item["y"], long.T @ long, atol=1e-6)
+        assert np.array_equal(item["y"], other)
 
 
 @pytest.mark.slow
@@ -215,9 +215,9 @@ def test_work_is_bounded() -> None:
     model = growing(8, (1, 8))
     layers = model.neuralNetwork.layers
     layers[-1].output[0] = "p0"
-    for number in range(200):
+    for index in range(200):
         layers.add(
-            name=f"product{number}", input=[f"p{number}"] * 2, output=[f"p{number + 1}"]
+            name=f"product{index}", input=[f"p{index}"] * 2, output=[f"p{index + 1}"]
         ).batchedMatmul.transposeA = True
     layers[-1].output[0] = "y"
     with pytest.raises(ModelError, match=r"layer 'product\d+': takes more than \d+ billion operations, .*--max-memory"):
@@ -233,10 +233,10 @@ def test_an_update_is_bounded_too() -> None:
     UpdateTask(model, rows).resume()
     read = str(network.layers[position].output[0])
     del network.layers[position + 1 :]
-    for number in range(30):
-        made = "logits" if number == 29 else f"long{number}"
-        network.layers.add(name=f"double{number}", input=[read, read], output=[made]).concatND.axis = 0
-        read = made
+    for index in range(30):
+        result = "logits" if index == 29 else f"long{index}"
+        network.layers.add(name=f"double{index}", input=[read, read], output=[result]).concatND.axis = 0
+        read = result
     loss = network.updateParams.lossLayers[0].categoricalCrossEntropyLossLayer
     network.layers.add(name="softmax", input=["logits"], output=[str(loss.input)]).softmax.SetInParent()
     with pytest.raises(ModelError, match=r"(layer '.*'|update): needs .* of memory"):
@@ -257,12 +257,12 @@ class Compared(TorchDispatchMode):
         self.ruled = set[str]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if weighing._is_view(func):
-            return made
+            return result
         given = tree_flatten((args, kwargs))[0]
         inputs = [value for value in given if isinstance(value, Tensor)]
-        values = [value for value in tree_flatten(made)[0] if isinstance(value, Tensor)]
+        values = [value for value in tree_flatten(result)[0] if isinstance(value, Tensor)]
         most = max((tensor.numel() for tensor in values), default=0)
         assert weighing._rough(func, given) >= most, func
         expected = weighing._values(func, args, inputs)
@@ -271,7 +271,7 @@ class Compared(TorchDispatchMode):
             assert expected >= most, func
             _, all_values = weighing._sizes(func, args, kwargs or {}, inputs, 1, 2**62)
             assert all_values >= most
-        return made
+        return result
 
 
 def convolutions(x: Tensor) -> None:

@@ -54,14 +54,14 @@ def test_valid_padding_equals_torch(make_model: Any, data: Any) -> None:
         {"x": x.shape},
         False,
     )  # fmt: skip
-    found = load(spec).predict({"x": x})["y"]
+    actual = load(spec).predict({"x": x})["y"]
     flat = torch.from_numpy(x).reshape(-1, *x.shape[-3:])
     padded = functional.pad(flat, (pads[2], pads[3], pads[0], pads[1]))
     expected = functional.conv2d(
         padded, torch.from_numpy(weights), None if bias is None else torch.from_numpy(bias), stride, 0, dilation, groups
     )
-    np.testing.assert_allclose(found, expected.reshape(found.shape).numpy(), rtol=1e-4, atol=1e-4)
-    assert found.shape[:-3] == x.shape[:-3]
+    np.testing.assert_allclose(actual, expected.reshape(actual.shape).numpy(), rtol=1e-4, atol=1e-4)
+    assert actual.shape[:-3] == x.shape[:-3]
 
 
 @pytest.mark.parametrize("asymmetry", ["BOTTOM_RIGHT_HEAVY", "TOP_LEFT_HEAVY"])
@@ -70,21 +70,21 @@ def test_valid_padding_equals_torch(make_model: Any, data: Any) -> None:
 def test_same_padding(run_layer: Any, random: Any, asymmetry: str, stride: int, kernel: int) -> None:
     x = random.normal(size=(1, 2, 7, 7)).astype(np.float32)
     weights = random.normal(size=(3, 2, kernel, kernel)).astype(np.float32)
-    found = run_layer(
+    actual = run_layer(
         lambda builder: add_convolution(
             builder, weights, None, border_mode="same", same_padding_asymmetry_mode=asymmetry,
             stride_height=stride, stride_width=stride,
         ),
         x=x,
     )  # fmt: skip
-    assert found.shape == (1, 3, -(-7 // stride), -(-7 // stride))
-    total = max(0, (found.shape[-1] - 1) * stride + kernel - 7)
+    assert actual.shape == (1, 3, -(-7 // stride), -(-7 // stride))
+    total = max(0, (actual.shape[-1] - 1) * stride + kernel - 7)
     before = total - total // 2 if asymmetry == "TOP_LEFT_HEAVY" else total // 2
     wide = functional.pad(torch.from_numpy(x), (before, 9, before, 9))
     expected = functional.conv2d(wide, torch.from_numpy(weights), stride=stride)[
-        ..., : found.shape[2], : found.shape[3]
+        ..., : actual.shape[2], : actual.shape[3]
     ]
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -94,7 +94,7 @@ def test_deconvolution_equals_torch(run_layer: Any, random: Any, groups: int, st
     weights = random.normal(size=(4, 3, 4, 4)).astype(np.float32)
     bias = random.normal(size=3 * groups).astype(np.float32)
     border = {f"padding_{side}": padding for side in ("top", "bottom", "left", "right")}
-    found = run_layer(
+    actual = run_layer(
         lambda builder: add_convolution(
             builder, weights, bias, is_deconv=True, groups=groups, stride_height=stride, stride_width=stride, **border
         ),
@@ -103,7 +103,7 @@ def test_deconvolution_equals_torch(run_layer: Any, random: Any, groups: int, st
     expected = functional.conv_transpose2d(
         torch.from_numpy(x), torch.from_numpy(weights), torch.from_numpy(bias), stride, padding, groups=groups
     )
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 5])
@@ -112,7 +112,7 @@ def test_deconvolution_with_same_padding_and_output_shape(run_layer: Any, random
     weights = random.normal(size=(2, 3, kernel, kernel)).astype(np.float32)
     full = functional.conv_transpose2d(torch.from_numpy(x), torch.from_numpy(weights), stride=2).numpy()
     for settings_, size in (({"border_mode": "same"}, 8), ({"output_shape": [7, 7]}, 7)):
-        found = run_layer(
+        result = run_layer(
             lambda builder, settings_=settings_: add_convolution(
                 builder, weights, None, is_deconv=True, stride_height=2, stride_width=2, **settings_
             ),
@@ -120,7 +120,7 @@ def test_deconvolution_with_same_padding_and_output_shape(run_layer: Any, random
         )
         start = max(0, full.shape[-1] - size) // 2
         wide = np.pad(full, ((0, 0), (0, 0), (0, 4), (0, 4)))
-        np.testing.assert_allclose(found, wide[..., start : start + size, start : start + size], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(result, wide[..., start : start + size, start : start + size], rtol=1e-4, atol=1e-5)
 
 
 def test_wrong_channels_are_named(run_layer: Any, random: Any) -> None:

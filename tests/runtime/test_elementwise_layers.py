@@ -47,37 +47,37 @@ def test_activation(run_layer: Any, name: str, params: list[float], reference: C
     given = params if name in ("LEAKYRELU", "THRESHOLDEDRELU", "ELU") or len(params) > 1 else None
     if name in ("THRESHOLDEDRELU", "ELU"):
         given = params[0]  # type: ignore[assignment]
-    found = run_layer(lambda b: b.add_activation("a", name, "x", "y", params=given), x=X)
-    np.testing.assert_allclose(found, reference().numpy(), rtol=1e-5, atol=1e-6)
+    result = run_layer(lambda b: b.add_activation("a", name, "x", "y", params=given), x=X)
+    np.testing.assert_allclose(result, reference().numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_prelu(run_layer: Any, random: Any) -> None:
     alpha = random.uniform(0.1, 1, 3).astype(np.float32)
-    found = run_layer(lambda b: b.add_activation("a", "PRELU", "x", "y", params=alpha), x=X)
-    np.testing.assert_allclose(found, functional.prelu(T, torch.from_numpy(alpha)).numpy(), rtol=1e-6)
+    result = run_layer(lambda b: b.add_activation("a", "PRELU", "x", "y", params=alpha), x=X)
+    np.testing.assert_allclose(result, functional.prelu(T, torch.from_numpy(alpha)).numpy(), rtol=1e-6)
 
 
 def test_parametric_softplus(run_layer: Any, random: Any) -> None:
     alpha, beta = random.uniform(0.5, 2, (2, 3)).astype(np.float32)
-    found = run_layer(lambda b: b.add_activation("a", "PARAMETRICSOFTPLUS", "x", "y", params=[alpha, beta]), x=X)
+    actual = run_layer(lambda b: b.add_activation("a", "PARAMETRICSOFTPLUS", "x", "y", params=[alpha, beta]), x=X)
     expected = alpha[:, None, None] * np.log1p(np.exp(beta[:, None, None] * X))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("mode", "reference"), UNARY)
 def test_unary(run_layer: Any, mode: str, reference: Callable[[Any], Any]) -> None:
     x = np.abs(X) + 0.1
-    found = run_layer(lambda b: b.add_unary("u", "x", "y", mode, alpha=2.5, shift=0.5, scale=2.0, epsilon=1e-3), x=x)
+    actual = run_layer(lambda b: b.add_unary("u", "x", "y", mode, alpha=2.5, shift=0.5, scale=2.0, epsilon=1e-3), x=x)
     expected = reference(np.float64(2.0) * x + 0.5)
     if mode == "power":
         expected = (2.0 * x + 0.5) ** 2.5
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("mode", "reference"), GELU)
 def test_gelu(run_layer: Any, mode: str, reference: Callable[[], torch.Tensor]) -> None:
-    found = run_layer(lambda b: b.add_gelu("g", "x", "y", mode), x=X)
-    np.testing.assert_allclose(found, reference().numpy(), rtol=1e-5, atol=1e-6)
+    result = run_layer(lambda b: b.add_gelu("g", "x", "y", mode), x=X)
+    np.testing.assert_allclose(result, reference().numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_clip(run_layer: Any) -> None:
@@ -97,47 +97,47 @@ def test_batchnorm_from_the_input(make_model: Any, random: Any, instance: bool) 
         False,
     )  # fmt: skip
     spec.neuralNetwork.layers[0].batchnorm.instanceNormalization = instance  # the builder cannot write False
-    found = load(spec).predict({"x": x})["y"]
+    actual = load(spec).predict({"x": x})["y"]
     source, parameters = torch.from_numpy(x), (torch.from_numpy(gamma), torch.from_numpy(beta))
     if instance:
         expected = functional.instance_norm(source, None, None, *parameters, use_input_stats=True, eps=1e-3)
     else:
         expected = functional.batch_norm(source, None, None, *parameters, training=True, eps=1e-3)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_batchnorm_with_kept_statistics(run_layer: Any, random: Any) -> None:
     gamma, beta, mean = random.normal(size=(3, 3)).astype(np.float32)
     variance = random.uniform(0.5, 2, 3).astype(np.float32)
-    found = run_layer(lambda b: b.add_batchnorm("n", 3, gamma, beta, mean, variance, "x", "y", epsilon=1e-3), x=X)
+    actual = run_layer(lambda b: b.add_batchnorm("n", 3, gamma, beta, mean, variance, "x", "y", epsilon=1e-3), x=X)
     expected = functional.batch_norm(
         T, torch.from_numpy(mean), torch.from_numpy(variance), torch.from_numpy(gamma), torch.from_numpy(beta), eps=1e-3
     )
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("across", [False, True])
 @pytest.mark.parametrize("divide", [False, True])
 def test_mvn(run_layer: Any, across: bool, divide: bool) -> None:
-    found = run_layer(lambda b: b.add_mvn("m", "x", "y", across, divide, 1e-4), x=X)
+    actual = run_layer(lambda b: b.add_mvn("m", "x", "y", across, divide, 1e-4), x=X)
     axes = (1, 2, 3) if across else (2, 3)
     expected = X - X.mean(axes, keepdims=True)
     if divide:
         expected /= np.sqrt(X.var(axes, keepdims=True) + 1e-4)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_lrn(run_layer: Any, random: Any, size: int) -> None:
     x = random.normal(size=(1, 7, 2, 2)).astype(np.float32)
-    found = run_layer(lambda b: b.add_lrn("l", "x", "y", 0.3, 0.75, size, 1.5), x=x)
+    actual = run_layer(lambda b: b.add_lrn("l", "x", "y", 0.3, 0.75, size, 1.5), x=x)
     expected = functional.local_response_norm(torch.from_numpy(x), size, 0.3, 0.75, 1.5).numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_l2_normalize(run_layer: Any) -> None:
-    found = run_layer(lambda b: b.add_l2_normalize("l", "x", "y", 1e-3), x=X)
-    np.testing.assert_allclose(found, X / np.sqrt((X**2).sum() + 1e-3), rtol=1e-5)
+    result = run_layer(lambda b: b.add_l2_normalize("l", "x", "y", 1e-3), x=X)
+    np.testing.assert_allclose(result, X / np.sqrt((X**2).sum() + 1e-3), rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 4, 5), (3, 4, 5)])
@@ -146,17 +146,17 @@ def test_scale_and_bias(run_layer: Any, random: Any, shape: tuple[int, ...]) -> 
     wide = scale[:, None, None] if len(shape) == 1 else scale
     shift = bias[:, None, None] if len(shape) == 1 else bias
     listed = list(shape)
-    found = run_layer(lambda b: b.add_scale("s", scale, bias, True, "x", "y", listed, listed), x=X)
-    np.testing.assert_allclose(found, X * wide + shift, rtol=1e-5, atol=1e-6)
-    found = run_layer(lambda b: b.add_bias("b", bias, "x", "y", listed), x=X)
-    np.testing.assert_allclose(found, X + shift, rtol=1e-6)
+    result = run_layer(lambda b: b.add_scale("s", scale, bias, True, "x", "y", listed, listed), x=X)
+    np.testing.assert_allclose(result, X * wide + shift, rtol=1e-5, atol=1e-6)
+    result = run_layer(lambda b: b.add_bias("b", bias, "x", "y", listed), x=X)
+    np.testing.assert_allclose(result, X + shift, rtol=1e-6)
 
 
 def test_softmax_over_channels_and_over_an_axis(run_layer: Any) -> None:
-    found = run_layer(lambda b: b.add_softmax("s", "x", "y"), x=X)
-    np.testing.assert_allclose(found, torch.softmax(T, 1).numpy(), rtol=1e-5)
-    found = run_layer(lambda b: b.add_softmax_nd("s", "x", "y", -1), x=X)
-    np.testing.assert_allclose(found, torch.softmax(T, -1).numpy(), rtol=1e-5)
+    result = run_layer(lambda b: b.add_softmax("s", "x", "y"), x=X)
+    np.testing.assert_allclose(result, torch.softmax(T, 1).numpy(), rtol=1e-5)
+    result = run_layer(lambda b: b.add_softmax_nd("s", "x", "y", -1), x=X)
+    np.testing.assert_allclose(result, torch.softmax(T, -1).numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_softmax_over_channels_and_over_an_axis(run_layer: Any) -> None:
 )
 def test_elementwise_pairs(run_layer: Any, random: Any, mode: str, function: Callable[[Any, Any], Any]) -> None:
     other = random.normal(size=(1, 3, 1, 1)).astype(np.float32)
-    found = run_layer(lambda b: b.add_elementwise("e", ["x", "z"], "y", mode), x=X, z=other)
-    np.testing.assert_allclose(found, function(X, other), rtol=1e-6)
+    result = run_layer(lambda b: b.add_elementwise("e", ["x", "z"], "y", mode), x=X, z=other)
+    np.testing.assert_allclose(result, function(X, other), rtol=1e-6)
 
 
 def test_one_input_and_a_scalar(run_layer: Any) -> None:
@@ -194,5 +194,5 @@ def test_one_input_and_a_scalar(run_layer: Any) -> None:
 )
 def test_broadcastable(run_layer: Any, random: Any, name: str, function: Callable[[Any, Any], Any]) -> None:
     a, b = random.uniform(0.5, 2, (2, 1, 4)).astype(np.float32), random.uniform(0.5, 2, (3, 1)).astype(np.float32)
-    found = run_layer(lambda builder: getattr(builder, name)("e", ["x", "z"], "y"), x=a, z=b)
-    np.testing.assert_allclose(found, function(a, b), rtol=1e-6)
+    result = run_layer(lambda builder: getattr(builder, name)("e", ["x", "z"], "y"), x=a, z=b)
+    np.testing.assert_allclose(result, function(a, b), rtol=1e-6)

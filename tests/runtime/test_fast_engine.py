@@ -205,8 +205,8 @@ def test_operations_in_a_row_give_what_torch_gives(names: list[str], seed: int) 
 
     def several(x: Tensor) -> Tensor:
         for name in names:
-            made = FUNCTIONS[name](x)
-            x = functional.pad(made.reshape(-1), (0, max(0, 120 - made.numel())))[:120].reshape(4, 5, 6)
+            result = FUNCTIONS[name](x)
+            x = functional.pad(result.reshape(-1), (0, max(0, 120 - result.numel())))[:120].reshape(4, 5, 6)
             x = (x.tanh() * 32).round() / 16
         return x
 
@@ -321,8 +321,8 @@ def test_an_engine_of_another_network_under_the_same_name_is_not_trusted(cache: 
     other = runner(torch.sigmoid, b"other")
     key = other._key(["x"], [rows])
     (cache / f"{key}{engine_cache.SUFFIX}").write_bytes(path.read_bytes())
-    plain, found = twice(other, rows)
-    torch.testing.assert_close(found, plain)
+    plain, result = twice(other, rows)
+    torch.testing.assert_close(result, plain)
     assert other.engine == fast.installed()
 
 
@@ -339,9 +339,9 @@ def test_a_folder_that_others_can_reach_is_not_used(cache: Path, mode: int) -> N
 
 def test_the_least_recently_used_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_cache, "MAX_BYTES", 1000)
-    for number in range(4):
-        engine_cache.write(f"{number}", bytes(200))
-        os.utime(cache / f"{number}{engine_cache.SUFFIX}", (number, number))
+    for index in range(4):
+        engine_cache.write(f"{index}", bytes(200))
+        os.utime(cache / f"{index}{engine_cache.SUFFIX}", (index, index))
     assert engine_cache.read("0") == bytes(200)  # now the latest
     engine_cache.write("4", bytes(200))
     assert sorted(path.stem for path in cache.iterdir()) == ["0", "2", "3", "4"]

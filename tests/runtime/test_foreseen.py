@@ -53,16 +53,19 @@ def judged(model: Model, monkeypatch: pytest.MonkeyPatch) -> bool:
         blobs = [str(blob) for step in steps for blob in step.layer.output]
         program = Batched(Program(steps, blobs), optimize=False)
         with torch.no_grad(), bounds.bounded("model", ROWS) as run:
-            made = program({name: torch.stack([blob] * ROWS) for name, blob in row.items()}, ROWS)
+            result = program({name: torch.stack([blob] * ROWS) for name, blob in row.items()}, ROWS)
     except UserError:
         return False
-    if needed is None or isinstance(made, list):
+    if needed is None or isinstance(result, list):
         return False
     assert isinstance(run, Peak)
     assert needed.memory >= run.most
     assert needed.memory >= needed.peak >= sum(blob.nbytes for blob in row.values()) * ROWS
     assert needed.work >= run.work
-    shapes = {**{name: tuple(blob.shape) for name, blob in row.items()}, **{b: tuple(made[b].shape[1:]) for b in blobs}}
+    shapes = {
+        **{name: tuple(blob.shape) for name, blob in row.items()},
+        **{b: tuple(result[b].shape[1:]) for b in blobs},
+    }
     for step in steps:
         expected = [shapes[blob] for blob in step.layer.output]
         assert output_shapes(step.layer, [shapes[blob] for blob in step.layer.input]) == expected
@@ -223,9 +226,9 @@ def test_what_is_not_little_is_weighed_and_refused(kind: str) -> None:
     model.neuralNetwork.arrayInputShapeMapping = 1
     layers = model.neuralNetwork.layers
     if kind == "concatND":
-        for number in range(16):
+        for index in range(16):
             layers.add(
-                name="double", input=[f"b{number}" if number else "x"] * 2, output=[f"b{number + 1}"]
+                name="double", input=[f"b{index}" if index else "x"] * 2, output=[f"b{index + 1}"]
             ).concatND.axis = 1
         layers[-1].output[0] = "y"
     else:

@@ -20,9 +20,9 @@ def network(kinds: list[str], reads: list[int], outputs: list[str]) -> Any:
     features = [("b0", datatypes.Array(*SHAPE))], [(name, None) for name in outputs]
     builder = NeuralNetworkBuilder(*features, disable_rank5_shape_mapping=True)
     random = np.random.default_rng(0)
-    for number, (kind, read) in enumerate(zip(kinds, reads, strict=True)):
-        source, target = f"b{read}", f"b{number + 1}"
-        name = f"layer{number}"
+    for index, (kind, read) in enumerate(zip(kinds, reads, strict=True)):
+        source, target = f"b{read}", f"b{index + 1}"
+        name = f"layer{index}"
         match kind:
             case "convolution":
                 weights = random.standard_normal((1, 1, 1, 2)).astype(np.float32)  # [kH, kW, in, out]
@@ -40,9 +40,9 @@ def network(kinds: list[str], reads: list[int], outputs: list[str]) -> Any:
 @st.composite
 def networks(draw: st.DrawFn) -> Any:
     kinds = draw(st.lists(st.sampled_from(["convolution", "ReLU", "clip", "transpose"]), min_size=2, max_size=7))
-    reads = [draw(st.integers(max(0, number - 2), number)) for number in range(len(kinds))]
+    reads = [draw(st.integers(max(0, index - 2), index)) for index in range(len(kinds))]
     outputs = draw(st.sets(st.integers(1, len(kinds)), min_size=1))
-    return network(kinds, reads, [f"b{number}" for number in sorted(outputs)])
+    return network(kinds, reads, [f"b{output}" for output in sorted(outputs)])
 
 
 @given(networks())

@@ -15,7 +15,7 @@ from coreml_updatable.runtime.io.arrays import DTYPES
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model_pb2
 
 TYPES = FeatureTypes_pb2.ArrayFeatureType.ArrayDataType
-NAMES = [TYPES.Name(number) for number in DTYPES]
+NAMES = [TYPES.Name(dtype) for dtype in DTYPES]
 
 
 def linear(scale: float = 1.0, offset: float = 0.0, shape: tuple[int, ...] = (3,), kind: str = "neuralNetwork") -> Any:
@@ -39,9 +39,9 @@ def test_every_type_of_array(name: str, given_as: Any) -> None:
     for feature in (spec.description.input[0], spec.description.output[0]):
         feature.type.multiArrayType.dataType = TYPES.Value(name)
     values = [1, 2, 40] if given_as is list else np.array([1, 2, 40], given_as)
-    found = load(spec).predict({"x": values})["y"]
-    assert found.dtype == DTYPES[TYPES.Value(name)]
-    np.testing.assert_array_equal(found, [3, 5, 81])
+    result = load(spec).predict({"x": values})["y"]
+    assert result.dtype == DTYPES[TYPES.Value(name)]
+    np.testing.assert_array_equal(result, [3, 5, 81])
 
 
 def test_what_a_type_cannot_hold() -> None:
@@ -65,8 +65,8 @@ def test_a_whole_type_holds_all_between_its_ends(name: str, given_as: Any) -> No
     ends = np.iinfo(DTYPES[TYPES.Value(name)])
     low, high = int(ends.min), int(ends.max)
     exact = high if name == "INT8" else high - 127  # the network's float32 holds no larger one
-    found = load(spec).predict({"x": np.array([low, 0, exact], given_as)})["y"]
-    np.testing.assert_array_equal(found, [low, 0, exact])
+    result = load(spec).predict({"x": np.array([low, 0, exact], given_as)})["y"]
+    np.testing.assert_array_equal(result, [low, 0, exact])
     load(spec).predict({"x": np.array([low, 0, 0], given_as)})
     for beyond in (low - 1, high + 1):
         with pytest.raises(DataError, match=f"contains a value that is not {name.lower()}"):
@@ -223,8 +223,8 @@ def test_mean_image_of_a_picture_in_colour(random: Any, space: str) -> None:
     spec.neuralNetwork.preprocessing.add(featureName="x").meanImage.meanImage.extend(mean.ravel().tolist())
     pixels = random.integers(0, 256, (4, 6, 3), dtype=np.uint8)
     ordered = pixels if space == "RGB" else pixels[:, :, ::-1]
-    found = load(spec).predict({"x": pixels})["y"]
-    np.testing.assert_allclose(found, ordered.transpose(2, 0, 1)[None] - mean, rtol=1e-6)
+    result = load(spec).predict({"x": pixels})["y"]
+    np.testing.assert_allclose(result, ordered.transpose(2, 0, 1)[None] - mean, rtol=1e-6)
     spec.neuralNetwork.preprocessing[0].meanImage.meanImage.append(1.0)
     with pytest.raises(ModelError, match="model: mean image has 73 values, expected 72"):
         load(spec).predict({"x": pixels})

@@ -57,7 +57,7 @@ def test_all_that_the_builder_writes_runs() -> None:
     assert isinstance(builder, ast.ClassDef)
     methods = [node for node in builder.body if isinstance(node, ast.FunctionDef) and node.name.startswith("add_")]
     kinds = {method.name: written_by(method) for method in methods}
-    assert [name for name, found in kinds.items() if not found] == ["add_optionals"]  # inputs, not a layer
+    assert [name for name, kind in kinds.items() if not kind] == ["add_optionals"]  # inputs, not a layer
     written = set[str]().union(*kinds.values())
     assert written == set(FORMAT)
     assert written - set(KINDS) == {"custom"}  # its code is in an app

@@ -56,8 +56,8 @@ def test_votes_equal_scikit_learn(seed: int, neighbors: int, inverse: bool, tree
     answers = load(spec, assumptions=assumptions).predict([{"v": query} for query in queries])
     judge = KNeighborsClassifier(neighbors, weights="distance" if inverse else "uniform", algorithm="brute")
     shares = judge.fit(samples, labels).predict_proba(queries)
-    found = np.array([[answer["shares"][label] for label in judge.classes_] for answer in answers])
-    np.testing.assert_allclose(found, shares, atol=1e-5)
+    result = np.array([[answer["shares"][label] for label in judge.classes_] for answer in answers])
+    np.testing.assert_allclose(result, shares, atol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -100,8 +100,8 @@ def test_more_neighbours_than_samples_and_int64_labels() -> None:
 
 def shares(labels: str, positions: list[float], at: float, neighbors: int = 3, **choices: Any) -> dict[str, Any]:
     spec = knn_model([[position] for position in positions], list(labels), neighbors, inverse=True, dimensions=1)
-    found: dict[str, Any] = load(spec, assumptions=PredictionAssumptions(**choices)).predict({"v": [at]})
-    return found
+    result: dict[str, Any] = load(spec, assumptions=PredictionAssumptions(**choices)).predict({"v": [at]})
+    return result
 
 
 def test_inverse_of_what() -> None:
@@ -157,8 +157,8 @@ def test_faults_are_named() -> None:
 
 def test_values_too_large_for_single_precision_are_still_measured() -> None:
     samples = np.array([[3e38, 0], [-3e38, 0], [1e38, 0]], np.float32)
-    (found,) = nearest(samples, np.array([[2.5e38, 0]], np.float32), 3)
-    assert found[0].tolist() == [0, 2, 1]
+    (result,) = nearest(samples, np.array([[2.5e38, 0]], np.float32), 3)
+    assert result[0].tolist() == [0, 2, 1]
 
 
 def test_features_that_it_does_not_know_are_named_beside_those_it_reads() -> None:
@@ -174,7 +174,9 @@ def test_rows_together_are_rows_one_by_one(random: Any) -> None:
     model = load(knn_model(random.normal(size=(30, 4)), [*"abcde"] * 6, 3, inverse=True))
     vectors = random.normal(size=(6, 4)).astype(np.float32)
     alike = [{"v": vector} for vector in vectors]
-    mixed: list[dict[str, Any]] = [{"v": vector.tolist() if at == 2 else vector} for at, vector in enumerate(vectors)]
+    mixed: list[dict[str, Any]] = [
+        {"v": vector.tolist() if index == 2 else vector} for index, vector in enumerate(vectors)
+    ]
     one_by_one = [model.predict(row) for row in alike]
     assert model.predict(alike) == one_by_one == model.predict(mixed)
 
@@ -192,7 +194,7 @@ def test_rows_together_are_rows_one_by_one(random: Any) -> None:
 )
 def test_a_spoilt_row_among_others_is_named(spoilt: Any, said: str) -> None:
     model = load(knn_model([[0, 0, 0, 0]], ["a"]))
-    rows: list[Any] = [{"v": np.full(4, number, np.float32)} for number in range(4)]
+    rows: list[Any] = [{"v": np.full(4, index, np.float32)} for index in range(4)]
     rows[2] = spoilt
     with pytest.raises(DataError, match=said):
         model.predict(rows)

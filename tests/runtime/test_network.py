@@ -92,8 +92,8 @@ def test_a_converted_classifier_agrees_with_torch(classifier: Any, pictures: Any
     with torch.no_grad():
         expected = module(torch.from_numpy(pictures).permute(0, 3, 1, 2).float()).numpy()
     name = spec.description.predictedProbabilitiesName
-    found = np.array([[answer[name][label] for label in LABELS] for answer in answers])
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    actual = np.array([[answer[name][label] for label in LABELS] for answer in answers])
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
     assert [answer[spec.description.predictedFeatureName] for answer in answers] == [
         LABELS[index] for index in expected.argmax(1)
     ]
@@ -110,7 +110,7 @@ def test_one_row_gives_one_answer_and_intermediate_every_blob(classifier: Any, p
     np.testing.assert_array_equal(blobs["x"][0], pictures[0].transpose(2, 0, 1))
     for blob in written - set(answer):
         some = model.predict([row, row], intermediate={blob})
-        assert [set(one) for one in some] == [{blob, *answer} | (set(one) & {"x"}) for one in some]
+        assert [set(item) for item in some] == [{blob, *answer} | (set(item) & {"x"}) for item in some]
         np.testing.assert_allclose(some[1][blob], blobs[blob], rtol=1e-4, atol=1e-4, strict=True)
 
 
@@ -132,8 +132,8 @@ def test_optimized_graph_equals_the_plain_one(classifier: Any, pictures: Any) ->
     blob = program.outputs[0]
 
     def run(rows: Tensor) -> tuple[Tensor, ...]:
-        made: tuple[Tensor, ...] = torch.vmap(lambda row: (program({"x": row})[blob],))(rows)
-        return made
+        result: tuple[Tensor, ...] = torch.vmap(lambda row: (program({"x": row})[blob],))(rows)
+        return result
 
     with torch.no_grad():
         fast = optimized(run, [x])
@@ -161,10 +161,10 @@ def test_frozen_rows_stand_for_rows(classifier: Any, pictures: Any) -> None:
     rows = [{"x": picture, "classLabel": "a"} for picture in pictures]
     halfway = model.frozen(rows)
     mixed, whole = model.predict([*halfway[:5], *rows[5:]]), model.predict(rows)
-    for one, other in zip(mixed, whole, strict=True):
-        assert one["classLabel"] == other["classLabel"]
+    for item, other in zip(mixed, whole, strict=True):
+        assert item["classLabel"] == other["classLabel"]
         name = model.message.description.predictedProbabilitiesName
-        assert one[name] == pytest.approx(other[name])
+        assert item[name] == pytest.approx(other[name])
     assert halfway[0].features == {"classLabel": "a"}
     assert halfway[0].with_features(other=1).features == {"classLabel": "a", "other": 1}
     assert load(copied(classifier[1])).predict(halfway) == model.predict(halfway)
@@ -182,8 +182,8 @@ def test_rank5_mapping(make_model: Any, random: Any, rank: int) -> None:
     spec = make_model(lambda b: b.add_inner_product("fc", weights, bias, 6, 2, True, "x", "y"), {"x": shape}, True)
     x = random.normal(size=(4, *shape)).astype(np.float32)
     model = load(spec)
-    found = np.stack([answer["y"] for answer in model.predict([{"x": row} for row in x])])
-    np.testing.assert_allclose(found, x.reshape(4, 6) @ weights.T + bias, rtol=1e-5, atol=1e-6)
+    result = np.stack([answer["y"] for answer in model.predict([{"x": row} for row in x])])
+    np.testing.assert_allclose(result, x.reshape(4, 6) @ weights.T + bias, rtol=1e-5, atol=1e-6)
     assert model.predict({"x": x[0]}, intermediate=True)["x"].shape == (1, 1, 6, 1, 1)
 
 
@@ -191,8 +191,8 @@ def test_sequences_in_rank5_mapping(make_model: Any, random: Any) -> None:
     weights = random.normal(size=(2, 6)).astype(np.float32)
     spec = make_model(lambda b: b.add_inner_product("fc", weights, None, 6, 2, False, "x", "y"), {"x": (6,)}, True)
     x = random.normal(size=(5, 1, 6)).astype(np.float32)
-    found = load(spec).predict({"x": x})["y"]
-    np.testing.assert_allclose(found, (x @ weights.T)[..., None, None], rtol=1e-5, atol=1e-6)
+    result = load(spec).predict({"x": x})["y"]
+    np.testing.assert_allclose(result, (x @ weights.T)[..., None, None], rtol=1e-5, atol=1e-6)
 
 
 def test_faults_of_the_graph_are_named(make_model: Any) -> None:

@@ -51,8 +51,8 @@ def test_scale_and_bias_a_channel(rgb: Any, space: str, rank4: bool) -> None:
     if space == "BGR":
         expected = expected[::-1]
     for given in (rgb, Image.fromarray(rgb)):
-        found = load(spec).predict({"image": given})["y"]
-        np.testing.assert_array_equal(found, expected[None] if rank4 else expected[None, None])
+        actual = load(spec).predict({"image": given})["y"]
+        np.testing.assert_array_equal(actual, expected[None] if rank4 else expected[None, None])
 
 
 @pytest.mark.parametrize("scale", [None, 0.0])
@@ -66,9 +66,9 @@ def test_a_scale_that_is_not_set_is_1(rgb: Any, space: str, scale: float | None)
     if scale is not None:
         scaler.channelScale = scale
     scaler.redBias, scaler.grayBias = -3, 5
-    found = load(spec).predict({"image": pixels})["y"] - plain
+    actual = load(spec).predict({"image": pixels})["y"] - plain
     expected = {"RGB": [-3, 0, 0], "BGR": [0, 0, -3], "GRAYSCALE": [5]}[space]
-    np.testing.assert_array_equal(found, np.broadcast_to(np.reshape(expected, (-1, 1, 1)), found.shape))
+    np.testing.assert_array_equal(actual, np.broadcast_to(np.reshape(expected, (-1, 1, 1)), actual.shape))
     assert plain.max() == pixels.max()
 
 
@@ -149,8 +149,8 @@ def with_a_picture(image_format: str, shape: tuple[int, ...], add: Any) -> Model
         [("data", datatypes.Array(*shape))], [("out", datatypes.Array(*shape))], disable_rank5_shape_mapping=True
     )
     add(builder)
-    made = make_image_input(MLModel(builder.spec, skip_model_load=True), "data", scale=2.0, image_format=image_format)
-    return made.get_spec()
+    result = make_image_input(MLModel(builder.spec, skip_model_load=True), "data", scale=2.0, image_format=image_format)
+    return result.get_spec()
 
 
 @pytest.mark.parametrize("image_format", ["NCHW", "NHWC"])
@@ -161,9 +161,9 @@ def test_a_picture_in_the_place_of_an_array_is_answered_in_the_declared_shape(im
     model = with_a_picture(
         image_format, expected.shape, lambda builder: builder.add_activation("same", "LINEAR", "data", "out")
     )
-    found = load(model).predict({"data": pixels})["out"]
-    assert found.shape == expected.shape
-    np.testing.assert_array_equal(found, expected)
+    actual = load(model).predict({"data": pixels})["out"]
+    assert actual.shape == expected.shape
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_transpose_of_a_picture_that_is_taken_out_leaves_the_declared_shape() -> None:
@@ -173,8 +173,8 @@ def test_a_transpose_of_a_picture_that_is_taken_out_leaves_the_declared_shape() 
 
     model = with_a_picture("NHWC", (1, 1, 3), add)
     assert [layer.WhichOneof("layer") for layer in model.neuralNetwork.layers] == ["activation"]
-    found = load(model).predict({"data": np.array([[[1, 2, 3]]], np.uint8)})["out"]
-    np.testing.assert_array_equal(found, [[[2.0, 4.0, 6.0]]])
+    result = load(model).predict({"data": np.array([[[1, 2, 3]]], np.uint8)})["out"]
+    np.testing.assert_array_equal(result, [[[2.0, 4.0, 6.0]]])
 
 
 def test_an_axis_less_is_left_out_of_a_single_picture_only() -> None:

@@ -39,8 +39,8 @@ def glm(fitted: LogisticRegression, name: str) -> Model:
 
 
 def assert_equal_shares(answers: list[Any], expected: Any) -> None:
-    found = np.array([[answer["probs"][label] for label in LABELS] for answer in answers])
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    actual = np.array([[answer["probs"][label] for label in LABELS] for answer in answers])
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
     assert [answer["label"] for answer in answers] == [LABELS[at] for at in expected.argmax(1)]
 
 

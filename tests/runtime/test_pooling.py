@@ -32,12 +32,12 @@ def test_maximum_and_average_equal_torch(make_model: Any, geometry: Any, ceil: b
     x = np.random.default_rng(size).normal(size=(1, 2, size, size + 1)).astype(np.float32)
     border = "include_last_pixel" if ceil else "valid"
     expected = functional.max_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=ceil).numpy()
-    found = pool(make_model, "MAX", x, kernel, stride, border, pad, exclude)
+    actual = pool(make_model, "MAX", x, kernel, stride, border, pad, exclude)
     if pad or not ceil:  # without padding the format lets the last window begin outside, torch does not
-        np.testing.assert_allclose(found, expected)
+        np.testing.assert_allclose(actual, expected)
         average = functional.avg_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil, not exclude).numpy()
-        found = pool(make_model, "AVERAGE", x, kernel, stride, border, pad, exclude)
-        np.testing.assert_allclose(found, average, rtol=1e-5, atol=1e-6)
+        actual = pool(make_model, "AVERAGE", x, kernel, stride, border, pad, exclude)
+        np.testing.assert_allclose(actual, average, rtol=1e-5, atol=1e-6)
 
 
 @settings(max_examples=10, deadline=None)
@@ -53,18 +53,18 @@ def test_global_pooling(run_layer: Any, random: Any) -> None:
     x = random.normal(size=(1, 3, 4, 5)).astype(np.float32)
     by_kind = {"MAX": x.max((2, 3)), "AVERAGE": x.mean((2, 3)), "L2": np.sqrt((x**2).sum((2, 3)))}
     for kind, expected in by_kind.items():
-        found = run_layer(
+        actual = run_layer(
             lambda builder, kind=kind: builder.add_pooling("pool", 1, 1, 1, 1, kind, "valid", "x", "y", is_global=True),
             x=x,
         )
-        np.testing.assert_allclose(found, expected[:, :, None, None], rtol=1e-5)
+        np.testing.assert_allclose(actual, expected[:, :, None, None], rtol=1e-5)
 
 
 def test_same_padding_keeps_the_size(make_model: Any, random: Any) -> None:
     x = random.normal(size=(1, 1, 6, 6)).astype(np.float32)
-    found = pool(make_model, "AVERAGE", x, 3, 1, "same", 0, True)
+    actual = pool(make_model, "AVERAGE", x, 3, 1, "same", 0, True)
     expected = functional.avg_pool2d(torch.from_numpy(x), 3, 1, 1, count_include_pad=False).numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_an_unset_kernel_is_three_by_three(make_model: Any, random: Any) -> None:
@@ -74,8 +74,8 @@ def test_an_unset_kernel_is_three_by_three(make_model: Any, random: Any) -> None
     )
     del spec.neuralNetwork.layers[0].pooling.kernelSize[:]
     del spec.neuralNetwork.layers[0].pooling.stride[:]
-    found = load(spec).predict({"x": x})["y"]
-    np.testing.assert_array_equal(found, functional.max_pool2d(torch.from_numpy(x), 3, 1).numpy())
+    result = load(spec).predict({"x": x})["y"]
+    np.testing.assert_array_equal(result, functional.max_pool2d(torch.from_numpy(x), 3, 1).numpy())
 
 
 @pytest.mark.parametrize("values", [[3], [0, 3]])

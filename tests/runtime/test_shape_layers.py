@@ -17,17 +17,17 @@ X = np.random.default_rng(2).normal(size=(2, 3, 4, 5)).astype(np.float32)
 
 
 def test_flatten_channel_first_and_last(run_layer: Any) -> None:
-    found = run_layer(lambda b: b.add_flatten("f", 0, "x", "y"), x=X)
-    np.testing.assert_array_equal(found, X.reshape(2, 60, 1, 1))
-    found = run_layer(lambda b: b.add_flatten("f", 1, "x", "y"), x=X)
-    np.testing.assert_array_equal(found, X.transpose(0, 2, 3, 1).reshape(2, 60, 1, 1))
+    result = run_layer(lambda b: b.add_flatten("f", 0, "x", "y"), x=X)
+    np.testing.assert_array_equal(result, X.reshape(2, 60, 1, 1))
+    result = run_layer(lambda b: b.add_flatten("f", 1, "x", "y"), x=X)
+    np.testing.assert_array_equal(result, X.transpose(0, 2, 3, 1).reshape(2, 60, 1, 1))
 
 
 def test_reshapes(run_layer: Any) -> None:
-    found = run_layer(lambda b: b.add_reshape_static("r", "x", "y", [6, -1]), x=X)
-    np.testing.assert_array_equal(found, X.reshape(6, -1))
-    found = run_layer(lambda b: b.add_rank_preserving_reshape("r", "x", "y", [0, 12, -1, 1]), x=X)
-    np.testing.assert_array_equal(found, X.reshape(2, 12, 5, 1))
+    result = run_layer(lambda b: b.add_reshape_static("r", "x", "y", [6, -1]), x=X)
+    np.testing.assert_array_equal(result, X.reshape(6, -1))
+    result = run_layer(lambda b: b.add_rank_preserving_reshape("r", "x", "y", [0, 12, -1, 1]), x=X)
+    np.testing.assert_array_equal(result, X.reshape(2, 12, 5, 1))
     with pytest.raises(ModelError, match=r"layer 'r': cannot take 'x' \[2, 3, 4, 5\]"):
         run_layer(lambda b: b.add_reshape_static("r", "x", "y", [7, 11]), x=X)
 
@@ -42,19 +42,19 @@ def test_squeeze_expand_transpose(run_layer: Any) -> None:
         run_layer(lambda b: b.add_squeeze("s", "x", "y", [1]), x=X)
     small = X[0, 0]
     for axes in ([0, 2], [-2, -1], [0, 1]):
-        found = run_layer(lambda b, axes=axes: b.add_expand_dims("e", "x", "y", axes), x=small)
-        np.testing.assert_array_equal(found, np.expand_dims(small, tuple(axes)))
-    found = run_layer(lambda b: b.add_transpose("t", [3, 1, 0, 2], "x", "y"), x=X)
-    np.testing.assert_array_equal(found, X.transpose(3, 1, 0, 2))
+        result = run_layer(lambda b, axes=axes: b.add_expand_dims("e", "x", "y", axes), x=small)
+        np.testing.assert_array_equal(result, np.expand_dims(small, tuple(axes)))
+    result = run_layer(lambda b: b.add_transpose("t", [3, 1, 0, 2], "x", "y"), x=X)
+    np.testing.assert_array_equal(result, X.transpose(3, 1, 0, 2))
 
 
 def test_concat(run_layer: Any) -> None:
-    found = run_layer(lambda b: b.add_elementwise("c", ["x", "z"], "y", "CONCAT"), x=X, z=X + 1)
-    np.testing.assert_array_equal(found, np.concatenate([X, X + 1], 1))
-    found = run_layer(lambda b: b.add_concat_nd("c", ["x", "z"], "y", -1), x=X, z=X + 1)
-    np.testing.assert_array_equal(found, np.concatenate([X, X + 1], -1))
-    found = run_layer(lambda b: b.add_concat_nd("c", ["x", "z"], "y", 1, interleave=True), x=X, z=X + 1)
-    np.testing.assert_array_equal(found, np.stack([X, X + 1], 2).reshape(2, 6, 4, 5))
+    result = run_layer(lambda b: b.add_elementwise("c", ["x", "z"], "y", "CONCAT"), x=X, z=X + 1)
+    np.testing.assert_array_equal(result, np.concatenate([X, X + 1], 1))
+    result = run_layer(lambda b: b.add_concat_nd("c", ["x", "z"], "y", -1), x=X, z=X + 1)
+    np.testing.assert_array_equal(result, np.concatenate([X, X + 1], -1))
+    result = run_layer(lambda b: b.add_concat_nd("c", ["x", "z"], "y", 1, interleave=True), x=X, z=X + 1)
+    np.testing.assert_array_equal(result, np.stack([X, X + 1], 2).reshape(2, 6, 4, 5))
 
 
 @settings(max_examples=20, deadline=None)
@@ -83,23 +83,23 @@ def test_slice_equals_numpy(make_model: Any, data: Any) -> None:
 
 
 def test_slice_squeezes(run_layer: Any) -> None:
-    found = run_layer(
+    result = run_layer(
         lambda b: b.add_slice_static(
             "s", "x", "y", [1, 0, 0, 0], [2, 0, 0, 0], [1] * 4, [False] + [True] * 3, [False] + [True] * 3,
             [True, False, False, False],
         ),
         x=X,
     )  # fmt: skip
-    np.testing.assert_array_equal(found, X[1])
+    np.testing.assert_array_equal(result, X[1])
 
 
 def test_split(make_model: Any) -> None:
     def add(builder: Any) -> None:
         builder.add_split_nd("s", "x", ["a", "y"], axis=-1, split_sizes=[2, 3])
 
-    found = load(make_model(add, {"x": X.shape}, False)).predict({"x": X}, intermediate=True)
-    np.testing.assert_array_equal(found["a"], X[..., :2])
-    np.testing.assert_array_equal(found["y"], X[..., 2:])
+    result = load(make_model(add, {"x": X.shape}, False)).predict({"x": X}, intermediate=True)
+    np.testing.assert_array_equal(result["a"], X[..., :2])
+    np.testing.assert_array_equal(result["y"], X[..., 2:])
 
 
 @settings(max_examples=30, deadline=None)
@@ -108,16 +108,16 @@ def test_split_into_parts_that_are_not_alike(make_model: Any, data: Any, shape: 
     """The format supports unequal splits; coremltools' own test of the layer compares with numpy.array_split."""
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    names = [*(f"a{number}" for number in range(count - 1)), "y"]
+    names = [*(f"a{index}" for index in range(count - 1)), "y"]
     spec = make_model(lambda b: b.add_split_nd("s", "x", names, axis, count), {"x": tuple(shape)}, False)
     if shape[axis] < count:
         message = f"has the size {shape[axis]}, expected at least {count}, one for each part"
         with pytest.raises(ModelError, match=message):
             load(spec).predict({"x": x})
         return
-    found = load(spec).predict({"x": x}, intermediate=True)
+    actual = load(spec).predict({"x": x}, intermediate=True)
     for name, expected in zip(names, np.array_split(x, count, axis), strict=True):
-        np.testing.assert_array_equal(found[name].astype(np.float32), expected, strict=True)
+        np.testing.assert_array_equal(actual[name].astype(np.float32), expected, strict=True)
         for length, size in zip(blob_shapes(spec)[name], expected.shape, strict=True):
             assert length in (None, size)
 
@@ -126,10 +126,10 @@ def test_split_into_parts_that_are_not_alike(make_model: Any, data: Any, shape: 
     ("kind", "mode"), [("constant", "constant"), ("reflection", "reflect"), ("replication", "edge")]
 )
 def test_padding(run_layer: Any, kind: str, mode: str) -> None:
-    found = run_layer(lambda b: b.add_padding("p", 1, 2, 1, 3, 0.5, "x", "y", kind), x=X)
+    result = run_layer(lambda b: b.add_padding("p", 1, 2, 1, 3, 0.5, "x", "y", kind), x=X)
     rest = {"constant_values": 0.5} if mode == "constant" else {}
-    sides = run_sides(found.shape)
-    np.testing.assert_array_equal(found, np.pad(X, ((0, 0), (0, 0), *sides), mode, **rest))  # type: ignore[call-overload]
+    sides = run_sides(result.shape)
+    np.testing.assert_array_equal(result, np.pad(X, ((0, 0), (0, 0), *sides), mode, **rest))  # type: ignore[call-overload]
 
 
 def run_sides(shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -141,32 +141,32 @@ def run_sides(shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]
 def test_reductions(run_layer: Any) -> None:
     for name, function in (("mean", np.mean), ("sum", np.sum), ("max", np.max), ("min", np.min)):
         for axes, keep in (([1, -1], True), ([0], False)):
-            found = run_layer(
+            result = run_layer(
                 lambda b, name=name, axes=axes, keep=keep: getattr(b, f"add_reduce_{name}")("r", "x", "y", axes, keep),
                 x=X,
             )
-            np.testing.assert_allclose(found, function(X, tuple(axes), keepdims=keep), rtol=1e-5, atol=1e-6)
-        found = run_layer(
+            np.testing.assert_allclose(result, function(X, tuple(axes), keepdims=keep), rtol=1e-5, atol=1e-6)
+        result = run_layer(
             lambda b, name=name: getattr(b, f"add_reduce_{name}")("r", "x", "y", None, False, reduce_all=True), x=X
         )
-        np.testing.assert_allclose(found, [function(X)], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(result, [function(X)], rtol=1e-4, atol=1e-4)
 
 
 def test_upsample_nearest_and_bilinear(run_layer: Any) -> None:
     source = torch.from_numpy(X)
-    found = run_layer(lambda b: b.add_upsample("u", 2, 3, "x", "y", "NN"), x=X)
-    np.testing.assert_array_equal(found, functional.interpolate(source, scale_factor=(2, 3)).numpy())
+    actual = run_layer(lambda b: b.add_upsample("u", 2, 3, "x", "y", "NN"), x=X)
+    np.testing.assert_array_equal(actual, functional.interpolate(source, scale_factor=(2, 3)).numpy())
     for mode, aligned in (("ALIGN_CORNERS_TRUE", True), ("ALIGN_CORNERS_FALSE", False)):
-        found = run_layer(lambda b, mode=mode: b.add_upsample("u", 2, 3, "x", "y", "BILINEAR", mode), x=X)
+        actual = run_layer(lambda b, mode=mode: b.add_upsample("u", 2, 3, "x", "y", "BILINEAR", mode), x=X)
         expected = functional.interpolate(source, scale_factor=(2, 3), mode="bilinear", align_corners=aligned)
-        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(actual, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_upsample_by_the_default_grid(run_layer: Any) -> None:
-    found = run_layer(lambda b: b.add_upsample("u", 1, 3, "x", "y", "BILINEAR", "DEFAULT"), x=X)
+    actual = run_layer(lambda b: b.add_upsample("u", 1, 3, "x", "y", "BILINEAR", "DEFAULT"), x=X)
     points = np.minimum(4, np.linspace(0, 5 - 5 / 15, 15))
     expected = np.apply_along_axis(lambda line: np.interp(points, range(5), line), -1, X)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_inner_product_keeps_the_rank(run_layer: Any, random: Any) -> None:
@@ -180,9 +180,11 @@ def test_inner_product_keeps_the_rank(run_layer: Any, random: Any) -> None:
     ):
         weights = random.normal(size=(2, inputs)).astype(np.float32)
         x = random.normal(size=shape).astype(np.float32)
-        found = run_layer(lambda b, w=weights, n=inputs: b.add_inner_product("fc", w, bias, n, 2, True, "x", "y"), x=x)
-        assert found.shape == wanted
-        np.testing.assert_allclose(found.reshape(-1, 2), x.reshape(-1, inputs) @ weights.T + bias, rtol=1e-4, atol=1e-5)
+        result = run_layer(lambda b, w=weights, n=inputs: b.add_inner_product("fc", w, bias, n, 2, True, "x", "y"), x=x)
+        assert result.shape == wanted
+        np.testing.assert_allclose(
+            result.reshape(-1, 2), x.reshape(-1, inputs) @ weights.T + bias, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_a_constant(run_layer: Any, random: Any) -> None:

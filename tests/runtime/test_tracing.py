@@ -110,11 +110,11 @@ def test_between_padded_convolutions_no_reshape_is_left(converted: Any) -> None:
 
     network: Any = load(converted(module, rows[0]))
     function = network._frozen.batched(["x"])
-    found = targets(fold_borders(traced(function, [rows])[0]))
-    assert found.count(CONVOLUTION) == 2
-    assert PAD not in found
-    first, second = (at for at, target in enumerate(found) if target is CONVOLUTION)
-    assert aten.view.default not in found[first:second]
+    result = targets(fold_borders(traced(function, [rows])[0]))
+    assert result.count(CONVOLUTION) == 2
+    assert PAD not in result
+    first, second = (index for index, target in enumerate(result) if target is CONVOLUTION)
+    assert aten.view.default not in result[first:second]
     fast = optimized(function, [rows])
     assert fast is not None
     with torch.no_grad():
@@ -132,25 +132,25 @@ def test_a_long_loop_is_left_as_it_is() -> None:
     assert optimized(loop, [torch.ones(2)]) is None
     with pytest.raises(UntraceableError, match="operations"):
         traced(loop, [torch.ones(2)], MAX_OPERATIONS)
-    graph, made = traced(loop, [torch.ones(2)])
-    torch.testing.assert_close(graph(torch.ones(2)), made)
+    graph, result = traced(loop, [torch.ones(2)])
+    torch.testing.assert_close(graph(torch.ones(2)), result)
 
 
 @pytest.mark.parametrize("place", [0, PART - 1, PART, 2 * PART])
 def test_every_part_of_a_large_output_is_compared(place: int) -> None:
     expected = torch.zeros(2 * PART + 1)
     expected[0] = float("nan")
-    found = expected.clone()
-    assert close(found, expected, 1e-5)
-    found[place] = 1.0
-    assert not close(found, expected, 1e-5)
+    actual = expected.clone()
+    assert close(actual, expected, 1e-5)
+    actual[place] = 1.0
+    assert not close(actual, expected, 1e-5)
 
 
 def test_the_tolerance_is_of_the_largest_value_of_all_parts() -> None:
     expected = torch.zeros(PART + 1)
     expected[-1] = 1e6
-    found = expected.clone()
-    found[0] = 9.0
-    assert close(found, expected, 1e-5)
-    found[0] = 11.0
-    assert not close(found, expected, 1e-5)
+    actual = expected.clone()
+    actual[0] = 9.0
+    assert close(actual, expected, 1e-5)
+    actual[0] = 11.0
+    assert not close(actual, expected, 1e-5)

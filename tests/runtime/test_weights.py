@@ -17,9 +17,9 @@ from coreml_updatable.spec.weights import decode, encode, floats_in, packed_floa
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=300))
 def test_float32_round_trip(values: list[float]) -> None:
     weights = NeuralNetwork_pb2.WeightParams(isUpdatable=True, floatValue=values)
-    found = decode(weights, [len(values)], "w")
-    np.testing.assert_array_equal(found, np.array(values, np.float32))
-    encode(weights, np.full_like(found, 2), "w")
+    result = decode(weights, [len(values)], "w")
+    np.testing.assert_array_equal(result, np.array(values, np.float32))
+    encode(weights, np.full_like(result, 2), "w")
     assert list(weights.floatValue) == [2.0] * len(values)
     assert weights.isUpdatable
 
@@ -49,12 +49,12 @@ def test_quantized_by_coremltools(random: Any, bits: int, mode: str, axis: int) 
     matrix = random.normal(size=(5, 3, 2, 2)).astype(np.float32)
     weights = NeuralNetwork_pb2.WeightParams(floatValue=matrix.ravel().tolist())
     quantization_utils._quantize_wp_field(weights, bits, mode, matrix.shape, axis)
-    found = decode(weights, matrix.shape, "w", channel_axis=axis)
+    result = decode(weights, matrix.shape, "w", channel_axis=axis)
     with pytest.raises(ModelError, match="w: holds raw weights, but only floats can be updated"):
         encode(weights, matrix, "w")
     quantization_utils._dequantize_wp(weights, matrix.shape, axis)
-    np.testing.assert_allclose(found.ravel(), np.array(weights.floatValue), rtol=1e-5, atol=1e-6)
-    assert len(np.unique(found)) > 1
+    np.testing.assert_allclose(result.ravel(), np.array(weights.floatValue), rtol=1e-5, atol=1e-6)
+    assert len(np.unique(result)) > 1
 
 
 def test_counts_that_do_not_agree_are_refused() -> None:

@@ -51,7 +51,7 @@ def test_the_order_of_drawing_does_not_matter(draw: Callable[..., Image.Image]) 
 
 def test_salads_are_green_and_the_rest_is_not(draw: Callable[..., Image.Image]) -> None:
     def greenness(kind: str) -> float:
-        pictures = np.stack([np.asarray(draw(kind, number, SIZE)).astype(float) for number in range(20)])
+        pictures = np.stack([np.asarray(draw(kind, index, SIZE)).astype(float) for index in range(20)])
         middle = pictures[:, 16:48, 16:48]
         return float((middle[..., 1] > np.maximum(middle[..., 0], middle[..., 2]) + 10).mean())
 

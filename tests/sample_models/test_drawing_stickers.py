@@ -21,5 +21,5 @@ def test_every_digit_in_the_middle() -> None:
     assert pixels.shape == (len(drawings), 28, 28)
     middle = pixels[:, 4:-4, 4:-4]
     assert pixels.astype(int).sum() == middle.astype(int).sum()
-    shrunk = np.stack([np.asarray(Image.fromarray(one).resize((8, 8), Image.Resampling.BOX)) for one in middle])
+    shrunk = np.stack([np.asarray(Image.fromarray(item).resize((8, 8), Image.Resampling.BOX)) for item in middle])
     assert np.corrcoef(shrunk.ravel(), reference.images.ravel())[0, 1] > 0.98

@@ -15,18 +15,18 @@ SHAPE = (30, 3, 21)
 
 def actions(kind: str, count: int = 12) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     draw = load_function(FOLDER, "actions.py:draw")
-    return np.stack([draw(kind, number, SHAPE) for number in range(count)])
+    return np.stack([draw(kind, index, SHAPE) for index in range(count)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_actions(kind: str) -> None:
-    made = actions(kind)
-    assert made.shape == (12, *SHAPE)
-    assert made.dtype == np.float32
-    assert ((made[:, :, 2] > 0) & (made[:, :, 2] <= 1)).all()
-    assert ((made[:, :, :2] > 0) & (made[:, :, :2] < 1)).mean() > 0.99
-    np.testing.assert_array_equal(made[3], load_function(FOLDER, "actions.py:draw")(kind, 3, SHAPE))
-    assert len({one.tobytes() for one in made}) == 12
+    result = actions(kind)
+    assert result.shape == (12, *SHAPE)
+    assert result.dtype == np.float32
+    assert ((result[:, :, 2] > 0) & (result[:, :, 2] <= 1)).all()
+    assert ((result[:, :, :2] > 0) & (result[:, :, :2] < 1)).mean() > 0.99
+    np.testing.assert_array_equal(result[3], load_function(FOLDER, "actions.py:draw")(kind, 3, SHAPE))
+    assert len({item.tobytes() for item in result}) == 12
 
 
 def test_a_swipe_crosses_the_picture_its_own_way() -> None:

@@ -34,7 +34,7 @@ def test_fingertips_come_back_to_the_palm() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_poses(kind: str) -> None:
     draw = load_function(FOLDER, "poses.py:draw")
-    poses = np.stack([draw(kind, number, SHAPE) for number in range(40)])
+    poses = np.stack([draw(kind, index, SHAPE) for index in range(40)])
     assert poses.shape == (40, *SHAPE)
     assert poses.dtype == np.float32
     assert (poses[:, 0, 2] > 0).all()

@@ -17,7 +17,7 @@ def test_every_digit_once_upright_or_lying() -> None:
     reference = load_digits()
     counted = Counter(kind.removeprefix("lying ") for kind, _, _ in digits)
     assert counted == Counter(map(str, reference.target.tolist()))
-    assert [name for _, name, _ in digits] == [f"digit {number}" for number in range(len(digits))]
+    assert [name for _, name, _ in digits] == [f"digit {index}" for index in range(len(digits))]
     upright = []
     for kind, _, picture in digits:
         pixels = np.asarray(picture)

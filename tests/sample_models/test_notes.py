@@ -31,7 +31,7 @@ def test_vectors_are_those_of_minilm() -> None:
     state = load_file(place / "model.safetensors")
     tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
     tokenizer.no_padding()
-    layers = [_layer(state, f"encoder.layer.{number}") for number in range(6)]
+    layers = [_layer(state, f"encoder.layer.{index}") for index in range(6)]
     first = torch.nn.LayerNorm(384, eps=1e-12)
     first.load_state_dict({name: state[f"embeddings.LayerNorm.{name}"] for name in ("weight", "bias")})
     rows = list(load_function(FOLDER, "vectors.py:load")())[::20]
@@ -61,8 +61,8 @@ def _layer(state: dict[str, torch.Tensor], name: str) -> torch.nn.TransformerEnc
         "linear2": f"{name}.output.dense",
         "norm2": f"{name}.output.LayerNorm",
     }
-    made = {f"{own}.{part}": state[f"{place}.{part}"] for own, place in places.items() for part in ("weight", "bias")}
+    result = {f"{own}.{part}": state[f"{place}.{part}"] for own, place in places.items() for part in ("weight", "bias")}
     for part in ("weight", "bias"):
-        made[f"self_attn.in_proj_{part}"] = torch.cat([state[f"{attention}.self.{one}.{part}"] for one in asked])
-    layer.load_state_dict(made)
+        result[f"self_attn.in_proj_{part}"] = torch.cat([state[f"{attention}.self.{item}.{part}"] for item in asked])
+    layer.load_state_dict(result)
     return layer.eval()

@@ -45,8 +45,8 @@ def test_the_front_end_is_librosas() -> None:
         mel_filters=filters,
     )  # fmt: skip
     with torch.no_grad():
-        found = front_end(wave[None])[0].numpy()
-    np.testing.assert_allclose(found[: expected.shape[1] - 1], expected.T[:-1], atol=1e-5 * float(expected.max()))
+        actual = front_end(wave[None])[0].numpy()
+    np.testing.assert_allclose(actual[: expected.shape[1] - 1], expected.T[:-1], atol=1e-5 * float(expected.max()))
 
 
 @pytest.mark.vision
@@ -70,8 +70,8 @@ def test_voices_are_those_of_resemblyzer(monkeypatch: pytest.MonkeyPatch) -> Non
 
     reference = VoiceEncoder("cpu", verbose=False)
     with torch.no_grad():
-        found = network.encoder(waves).numpy()
-    for wave, voice in zip(waves, found, strict=True):
+        result = network.encoder(waves).numpy()
+    for wave, voice in zip(waves, result, strict=True):
         loudness = 10 * float(torch.log10((wave * wave).mean()))  # normalize_volume, to -30 dBFS, increase only
         raised = wave * 10 ** (max(0.0, -30 - loudness) / 20)
         np.testing.assert_allclose(voice, reference.embed_utterance(raised.numpy()), atol=1e-5)

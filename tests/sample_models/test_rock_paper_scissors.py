@@ -39,8 +39,8 @@ def test_an_open_hand_is_larger_than_a_fist(draw: Callable[..., Image.Image]) ->
     def covered(kind: str) -> float:
         """The share of the picture that is far from the color of its upper corners."""
         shares = []
-        for number in range(12):
-            pixels = np.asarray(draw(kind, number, (64, 64))).astype(float)
+        for index in range(12):
+            pixels = np.asarray(draw(kind, index, (64, 64))).astype(float)
             wall = np.stack([pixels[:6, :6].reshape(-1, 3), pixels[:6, -6:].reshape(-1, 3)]).mean(axis=(0, 1))
             shares.append(float((np.abs(pixels - wall).sum(axis=2) > 90).mean()))
         return float(np.median(shares))

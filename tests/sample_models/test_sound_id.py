@@ -29,7 +29,7 @@ def log_mel_by_stft(wave: torch.Tensor) -> torch.Tensor:
     mel = 1127 * np.log(1 + np.arange(257) * 31.25 / 700)
     lowest, highest = (1127 * float(np.log(1 + edge / 700)) for edge in (125.0, 7500.0))
     edges = np.linspace(lowest, highest, 66)
-    bands = np.stack([np.interp(mel, edges[at : at + 3], [0, 1, 0], left=0, right=0) for at in range(64)])
+    bands = np.stack([np.interp(mel, edges[index : index + 3], [0, 1, 0], left=0, right=0) for index in range(64)])
     return torch.log(torch.from_numpy(bands) @ spectrum + 0.001).transpose(1, 2)
 
 
@@ -127,8 +127,8 @@ def test_the_published_files_layout(folder: Path) -> None:
     embedding = network.body(maps)[0].double().numpy()
     expected = embedding @ tensors["dense/kernel:0"] + tensors["dense/bias:0"]
     np.testing.assert_allclose(network(wave)[0].numpy(), expected, atol=1e-3, rtol=1e-4)
-    told = load_function(folder, "model.py:sound_network")(3).told
-    assert told == {"body": "YAMNet's own weights, read from yamnet.h5"}
+    result = load_function(folder, "model.py:sound_network")(3).told
+    assert result == {"body": "YAMNet's own weights, read from yamnet.h5"}
 
 
 @pytest.mark.parametrize(

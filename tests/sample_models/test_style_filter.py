@@ -36,11 +36,11 @@ class Features(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, values: torch.Tensor) -> list[torch.Tensor]:
-        found = []
+        result = []
         for layer in self.layers:
             values = torch.relu(layer(values))
-            found.append(values)
-        return found
+            result.append(values)
+        return result
 
 
 @pytest.fixture
@@ -76,22 +76,22 @@ def test_a_break_changes_no_byte(small: ModuleType, tmp_path: Path) -> None:
     assert epochs == [0.75, 1.0]
     assert resumed.model.SerializeToString(deterministic=True) == whole.model.SerializeToString(deterministic=True)
     assert resumed.history == whole.history
-    assert [one.title for one in whole.snapshots] == ["epoch 2", "epoch 4"]
-    for one, other in zip(whole.snapshots, resumed.snapshots, strict=True):
-        np.testing.assert_array_equal(one.pixels, other.pixels)
+    assert [item.title for item in whole.snapshots] == ["epoch 2", "epoch 4"]
+    for snapshot, other in zip(whole.snapshots, resumed.snapshots, strict=True):
+        np.testing.assert_array_equal(snapshot.pixels, other.pixels)
 
 
 def test_it_is_of_core_mls_own_layers_and_agrees_with_torch(small: ModuleType) -> None:
-    made = small.make(request())
-    layers = made.model.neuralNetwork.layers
+    result = small.make(request())
+    layers = result.model.neuralNetwork.layers
     of_kind = {layer.WhichOneof("layer"): layer for layer in layers}
     assert of_kind.keys() == {"padding", "convolution", "batchnorm", "activation", "add", "upsample", "multiply"}
     assert of_kind["padding"].padding.WhichOneof("PaddingType") == "reflection"
     assert of_kind["batchnorm"].batchnorm.instanceNormalization
     assert of_kind["batchnorm"].batchnorm.computeMeanVar
-    (output,) = made.model.description.output
-    ours = np.stack([answer[output.name] for answer in load(made.model).predict(made.rows)])
-    expected = made.answers(made.rows)
+    (output,) = result.model.description.output
+    ours = np.stack([answer[output.name] for answer in load(result.model).predict(result.rows)])
+    expected = result.answers(result.rows)
     np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=1e-4 * np.ptp(expected))
 
 
@@ -122,7 +122,7 @@ def test_photos_take_the_place_of_drawings(small: ModuleType, tmp_path: Path) ->
         small.content_pictures(request(photos=tmp_path))
     module("drawing").scene(1, 40).save(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_bytes(b"no picture")
-    found, left_out = small.content_pictures(request(photos=tmp_path))
-    assert [pixels.shape for pixels in found] == [(SIDE, SIDE, 3)]
+    result, left_out = small.content_pictures(request(photos=tmp_path))
+    assert [pixels.shape for pixels in result] == [(SIDE, SIDE, 3)]
     assert len(left_out) == 1
     assert "b.jpg" in left_out[0]

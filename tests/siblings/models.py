@@ -37,7 +37,7 @@ def pictures() -> Model:
 def dense_layers() -> Model:
     """The same with two trained products behind the convolutions, which stay as they are."""
     model = pictures()
-    (layer,) = (one for one in model.neuralNetworkClassifier.layers if one.name == "conv2")
+    (layer,) = (item for item in model.neuralNetworkClassifier.layers if item.name == "conv2")
     layer.isUpdatable = layer.convolution.weights.isUpdatable = layer.convolution.bias.isUpdatable = False
     return model
 
@@ -66,11 +66,11 @@ def _pictures(optimizer: SgdParams | AdamParams) -> NeuralNetworkBuilder:
     inputs, outputs = [("image", datatypes.Array(3, 12, 10))], [("p", datatypes.Array(3))]
     builder = NeuralNetworkBuilder(inputs, outputs, mode="classifier")
     sizes = (("conv1", 3, 4, "image"), ("conv2", 4, 6, "relu1"))
-    for number, (name, before, after, source) in enumerate(sizes, 1):
+    for index, (name, before, after, source) in enumerate(sizes, 1):
         kernel = random.normal(size=(3, 3, before, after)) * 0.3
         settings = (name, before, after, 3, 3, 1, 1, "same", 1)
         builder.add_convolution(*settings, kernel, random.normal(size=after), True, input_name=source, output_name=name)
-        builder.add_activation(f"relu{number}", "RELU", name, f"relu{number}")
+        builder.add_activation(f"relu{index}", "RELU", name, f"relu{index}")
     builder.add_pooling("pool", 2, 2, 2, 2, "MAX", "VALID", "relu2", "pool")
     builder.add_flatten("flatten", 0, "pool", "flatten")
     builder.add_inner_product("fc1", random.normal(size=(8, 180)) * 0.1, np.zeros(8), 180, 8, True, "flatten", "fc1")

@@ -24,8 +24,8 @@ TRAINS_OTHERWISE = models.pictures  # ExecuTorch 1.5.1, where a convolution is t
 def rows() -> list[dict[str, Any]]:
     random = np.random.default_rng(0)
     return [
-        {"image": random.integers(0, 256, (12, 10, 3), np.uint8), "label": models.LABELS[number % 3]}
-        for number in range(7)
+        {"image": random.integers(0, 256, (12, 10, 3), np.uint8), "label": models.LABELS[index % 3]}
+        for index in range(7)
     ]
 
 
@@ -61,10 +61,10 @@ def test_onnxruntime_trains_as_the_update_does(
 ) -> None:
     (sibling,) = made["onnxruntime", make.__name__].result()
     assert set(sibling.files) == ARTIFACTS | {FILE} == {path.name for path in sibling.folder.iterdir()}
-    told = described(sibling)
-    assert told["agreement"]["weights"] <= (1e-4 if told["optimizer"] == "Adam" else 1e-5)
-    assert told["agreement"]["answers"] <= 1e-4
-    assert told["agreement"]["steps"] >= 2
+    result = described(sibling)
+    assert result["agreement"]["weights"] <= (1e-4 if result["optimizer"] == "Adam" else 1e-5)
+    assert result["agreement"]["answers"] <= 1e-4
+    assert result["agreement"]["steps"] >= 2
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime-pictures_with_adam"])
@@ -74,7 +74,7 @@ def test_adam_is_written_as_adamw_without_decay(
     (sibling,) = made["onnxruntime", engine.partition("-")[2]].result()
     optimizer = onnx.load(sibling.folder / "optimizer_model.onnx")
     (node,) = (node for node in optimizer.graph.node if node.op_type == "AdamWOptimizer")
-    held = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+    held = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
     expected = {"alpha": 0.8, "beta": 0.99, "epsilon": 1e-6, "weight_decay": 0.0, "correct_bias": 1, "adam_mode": 0}
     assert held == pytest.approx(expected)
 
@@ -85,9 +85,9 @@ def test_executorch_trains_as_the_update_does(
 ) -> None:
     (sibling,) = made["executorch", make.__name__].result()
     assert set(sibling.files) == {"training.pte", FILE}
-    told = described(sibling)
-    assert told["agreement"]["weights"] <= 1e-5
-    assert told["agreement"]["answers"] <= 1e-4
+    result = described(sibling)
+    assert result["agreement"]["weights"] <= 1e-5
+    assert result["agreement"]["answers"] <= 1e-4
 
 
 @pytest.mark.parametrize("make", [TRAINS_OTHERWISE], ids=["executorch-pictures"])

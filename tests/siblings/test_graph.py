@@ -35,18 +35,18 @@ def test_any_number_of_rows_gives_what_the_model_answers(make: Callable[[], Mode
     for count in (1, 5):
         rows = made_up_rows(source, count)
         names = [SCORES, *source.outputs]
-        found = dict(zip(names, session.run(names, source.arrays(rows)), strict=True))
-        assert found[SCORES].shape == (count, source.size)
-        for number, expected in enumerate(cu.load(make()).predict(rows)):
+        actual = dict(zip(names, session.run(names, source.arrays(rows)), strict=True))
+        assert actual[SCORES].shape == (count, source.size)
+        for index, expected in enumerate(cu.load(make()).predict(rows)):
             for name, value in answers_of(source, expected).items():
-                np.testing.assert_allclose(found[name][number], value, rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(actual[name][index], value, rtol=1e-4, atol=1e-5)
 
 
 def test_the_trained_weights_keep_their_names_and_values() -> None:
     model = models.pictures()
     content = to_model(SiblingSource(cu.load(model)))
-    held = {one.name: onnx.numpy_helper.to_array(one) for one in content.graph.initializer}
-    layer = next(one for one in model.neuralNetworkClassifier.layers if one.name == "fc2")
+    held = {item.name: onnx.numpy_helper.to_array(item) for item in content.graph.initializer}
+    layer = next(item for item in model.neuralNetworkClassifier.layers if item.name == "fc2")
     np.testing.assert_array_equal(
         held["fc2.weights"].ravel(), np.array(layer.innerProduct.weights.floatValue, np.float32)
     )
@@ -57,8 +57,8 @@ def test_the_trained_weights_keep_their_names_and_values() -> None:
 def test_a_constant_is_held_once() -> None:
     """A layer that is unrolled over a sequence reads its weights at each step."""
     graph = to_model(SiblingSource(cu.load(models.sequence()))).graph
-    fixed = [one for one in graph.initializer if one.name.startswith("fixed.")]
-    held = {(one.data_type, tuple(one.dims), onnx.numpy_helper.to_array(one).tobytes()) for one in fixed}
+    fixed = [item for item in graph.initializer if item.name.startswith("fixed.")]
+    held = {(item.data_type, tuple(item.dims), onnx.numpy_helper.to_array(item).tobytes()) for item in fixed}
     assert len(held) == len(fixed) > 0
 
 
@@ -66,8 +66,8 @@ def test_a_constant_is_held_once() -> None:
 @pytest.mark.parametrize("kind", ["lstm", "gru", "both directions", "simple"])
 def test_a_loop_over_a_sequence_stays_one_operation(kind: str, rows: int) -> None:
     """Torch's own scan runs the recorded loop; the same layer, a row at a time, is compared with torch elsewhere."""
-    made = build_steps(recurrent(kind).neuralNetwork.layers, cu.Assumptions())
-    fixed = Batched(Program(made, ["y"]), optimize=False).batched(["x"])
+    result = build_steps(recurrent(kind).neuralNetwork.layers, cu.Assumptions())
+    fixed = Batched(Program(result, ["y"]), optimize=False).batched(["x"])
     sizes = []
     for steps in (2, 9):
         x = torch.rand(rows, steps, 1, 4, 1, 1, generator=torch.Generator().manual_seed(1)) - 0.5

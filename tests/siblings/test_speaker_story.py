@@ -48,10 +48,10 @@ class Speaker(nn.Module):
 
 @pytest.fixture(scope="module")
 def clips() -> Clips:
-    found: Clips = {}
+    result: Clips = {}
     for speaker, _, values in load_function(FOLDER, "voices.py:load_joined")():
-        found.setdefault(speaker, []).append(values)
-    return found
+        result.setdefault(speaker, []).append(values)
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_an_engine_learns_the_owners_voice(
     pairs = zip(clips[OWNER][:SHOTS], (own[0] for own in others), strict=False)
     rows = [{"waveform": clip, "speaker": label} for pair in pairs for clip, label in zip(pair, LABELS, strict=True)]
     asked = [
-        {"waveform": one} for one in (*clips[OWNER][SHOTS:], *(own[1] for own in others))
+        {"waveform": item} for item in (*clips[OWNER][SHOTS:], *(own[1] for own in others))
     ]  # heard for the first time
     (sibling,) = cu.make_siblings(model, tmp_path, [engine], rows)
     assert sibling.agreement.steps == 3 * 2 * SHOTS

@@ -28,10 +28,10 @@ def looked_at(model: Model, other: Model) -> None:
     assert text.isascii()
     lines = list(page("model", summary, check(model)))
     assert all(line.isprintable() for line in lines)
-    found = difference(other, model)
-    assert json.dumps(found.to_json(), allow_nan=False)
-    assert sentence(found)
-    list(_lines(found))
+    result = difference(other, model)
+    assert json.dumps(result.to_json(), allow_nan=False)
+    assert sentence(result)
+    list(_lines(result))
     assert difference(model, model).same
 
 
@@ -57,6 +57,6 @@ def test_damaged_bytes(build: Build) -> None:
 
 def test_layers_of_every_kind_with_arbitrary_fields() -> None:
     before = any_layer("innerProduct", Random(0))
-    for number, kind in enumerate(layer_kinds()):
+    for index, kind in enumerate(layer_kinds()):
         for seed in range(3):
-            looked_at(any_layer(kind, Random(1000 * seed + number)), before)
+            looked_at(any_layer(kind, Random(1000 * seed + index)), before)

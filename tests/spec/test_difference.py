@@ -31,9 +31,9 @@ def edited(edit: Callable[[Model], Any], build: Build = valid.classifier) -> Mod
 
 @pytest.mark.parametrize("build", valid.ALL, ids=lambda build: build.__name__)
 def test_a_model_does_not_differ_from_itself(build: Build) -> None:
-    found = difference(build(), copy(build()))
-    assert found.same
-    assert sentence(found) == "no difference in meaning"
+    result = difference(build(), copy(build()))
+    assert result.same
+    assert sentence(result) == "no difference in meaning"
 
 
 @pytest.mark.parametrize("build", valid.ALL, ids=lambda build: build.__name__)
@@ -58,10 +58,10 @@ def test_only_the_head() -> None:
         weights.ClearField("floatValue")
         weights.MergeFromString(packed(values))
 
-    found = edited(train)
-    assert sentence(found) == "only the head (fc) changed"
-    assert [layer.name for layer in found.layers.changed] == ["fc"]
-    (weights,) = found.layers.changed[0].weights
+    result = edited(train)
+    assert sentence(result) == "only the head (fc) changed"
+    assert [layer.name for layer in result.layers.changed] == ["fc"]
+    (weights,) = result.layers.changed[0].weights
     old = np.array(valid.layer(valid.classifier(), "fc").innerProduct.weights.floatValue, np.float64)
     assert (weights.kind, weights.values) == ("changed", 432)
     assert weights.norm == pytest.approx(np.linalg.norm(change), rel=1e-5)
@@ -106,10 +106,10 @@ def test_layers_added_removed_renamed_and_changed_in_settings() -> None:
         valid.layer(model, "relu").name = "rectified"
         valid.layer(model, "conv").convolution.stride[0] = 2
 
-    found = edited(change).layers
-    assert found.added == ("extra (activation)",)
-    assert found.removed == ()
-    settings = {layer.name: [(c.what, c.before, c.after) for c in layer.settings] for layer in found.changed}
+    result = edited(change).layers
+    assert result.added == ("extra (activation)",)
+    assert result.removed == ()
+    settings = {layer.name: [(c.what, c.before, c.after) for c in layer.settings] for layer in result.changed}
     assert settings == {"conv": [("stride", "1, 1", "2, 1")], "relu": [("name", "relu", "rectified")]}
     removed = edited(lambda model: network_of(model).layers.pop()).layers
     assert removed.removed == ("softmax (softmax)",)
@@ -131,17 +131,17 @@ def test_parameters_labels_and_descriptions() -> None:
         model.description.input[0].shortDescription = "A photo."
         model.description.metadata.userDefined["key"] = "text"
 
-    found = edited(change)
-    assert [(c.what, c.before, c.after) for c in found.parameters] == [
+    result = edited(change)
+    assert [(c.what, c.before, c.after) for c in result.parameters] == [
         ("learningRate", "0.01, 0 to 1", "0.5, 0 to 1"),
         ("epochs", "3, one of 1, 2, 3", "3, one of 1, 2, 3, 9"),
     ]
-    assert [(c.what, c.before, c.after) for c in found.labels] == [("labels", "c", "d")]
-    assert [(c.what, c.before, c.after) for c in found.description] == [
+    assert [(c.what, c.before, c.after) for c in result.labels] == [("labels", "c", "d")]
+    assert [(c.what, c.before, c.after) for c in result.description] == [
         ("input image: shortDescription", "", "A photo."),
         ("metadata.userDefined[key]", "", "text"),
     ]
-    assert sentence(found) == "the description, the labels and the parameters of the update changed"
+    assert sentence(result) == "the description, the labels and the parameters of the update changed"
 
 
 def test_the_order_of_labels_counts() -> None:
@@ -152,17 +152,17 @@ def test_the_order_of_labels_counts() -> None:
 
 
 def test_another_optimizer() -> None:
-    found = difference(valid.classifier(), valid.adam_classifier())
-    assert [(c.what, c.before, c.after) for c in found.settings] == [("optimizer", "sgdOptimizer", "adamOptimizer")]
-    assert {c.what for c in found.parameters} >= {"momentum", "beta1"}
+    result = difference(valid.classifier(), valid.adam_classifier())
+    assert [(c.what, c.before, c.after) for c in result.settings] == [("optimizer", "sgdOptimizer", "adamOptimizer")]
+    assert {c.what for c in result.parameters} >= {"momentum", "beta1"}
 
 
 def test_samples_by_label() -> None:
     before = with_samples(valid.pipeline(), np.eye(3, 4), ["b", "a", "b"])
     after = with_samples(valid.pipeline(), np.eye(4, 4)[1:], ["a", "b", "new"])
-    found = difference(before, after)
-    assert sentence(found) == "only the samples of the nearest neighbors of 'model1' changed"
-    samples = dict(found.members)["model1"].samples
+    result = difference(before, after)
+    assert sentence(result) == "only the samples of the nearest neighbors of 'model1' changed"
+    samples = dict(result.members)["model1"].samples
     assert samples is not None
     assert (samples.before, samples.after) == (3, 3)
     assert {(c.label, c.added, c.removed) for c in samples.labels} == {("new", 1, 0), ("b", 0, 1)}
@@ -183,20 +183,20 @@ def test_members_of_pipelines_of_other_lengths_are_matched_by_name() -> None:
     after = copy(before)
     del after.pipelineClassifier.pipeline.models[0]
     del after.pipelineClassifier.pipeline.names[0]
-    found = difference(before, after)
-    assert [(c.what, c.before, c.after) for c in found.settings] == [
+    result = difference(before, after)
+    assert [(c.what, c.before, c.after) for c in result.settings] == [
         ("models (count)", "2", "1"),
         ("model extractor", "present", ""),
     ]
-    assert [(name, member.same) for name, member in found.members] == [("neighbours", True)]
+    assert [(name, member.same) for name, member in result.members] == [("neighbours", True)]
     assert [c.what for c in difference(after, before).settings] == ["models (count)", "model extractor"]
 
 
 def test_another_kind_of_model() -> None:
-    found = difference(valid.plain(), valid.regressor())
-    assert [(c.what, c.after) for c in found.settings] == [("kind", "neuralNetworkRegressor")]
-    assert not found.layers.changed
-    assert "the type of the model" in sentence(found)
+    result = difference(valid.plain(), valid.regressor())
+    assert [(c.what, c.after) for c in result.settings] == [("kind", "neuralNetworkRegressor")]
+    assert not result.layers.changed
+    assert "the type of the model" in sentence(result)
 
 
 def test_layers_inside_a_branch_are_compared() -> None:
@@ -207,8 +207,8 @@ def test_layers_inside_a_branch_are_compared() -> None:
         inner.bias.bias.floatValue.append(value)
         return model
 
-    found = difference(with_branch(1), with_branch(3))
-    assert [(layer.name, layer.weights[0].norm) for layer in found.layers.changed] == [("branch/ifBranch/inner", 2.0)]
+    result = difference(with_branch(1), with_branch(3))
+    assert [(layer.name, layer.weights[0].norm) for layer in result.layers.changed] == [("branch/ifBranch/inner", 2.0)]
 
 
 def test_models_of_other_kinds_are_compared_field_by_field() -> None:
@@ -223,7 +223,7 @@ def test_models_of_other_kinds_are_compared_field_by_field() -> None:
 
 
 def test_a_description_that_is_long_is_shortened() -> None:
-    found = difference(valid.plain(), describe(valid.plain(), author="x" * 10_000))
-    (change,) = found.description
+    result = difference(valid.plain(), describe(valid.plain(), author="x" * 10_000))
+    (change,) = result.description
     assert len(change.after) == 120
     assert change.after.endswith("…")

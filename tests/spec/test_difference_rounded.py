@@ -19,8 +19,8 @@ from tests.spec.test_difference import copy
 
 def quantized(model: Model, bits: int, mode: str) -> Model:
     """By coremltools; where it can load no models it answers the message itself."""
-    made = quantization_utils.quantize_weights(MLModel(copy(model), skip_model_load=True), bits, mode)
-    return made if hasattr(made, "WhichOneof") else made.get_spec()
+    result = quantization_utils.quantize_weights(MLModel(copy(model), skip_model_load=True), bits, mode)
+    return result if hasattr(result, "WhichOneof") else result.get_spec()
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def quantized(model: Model, bits: int, mode: str) -> Model:
 @pytest.mark.filterwarnings("ignore")
 def test_quantized_by_coremltools_is_rounded_not_changed(bits: int, mode: str) -> None:
     before = valid.exact()
-    found = difference(before, quantized(before, bits, mode))
-    assert {w.kind for layer in found.layers.changed for w in layer.weights} == {"rounded"}
-    assert "the storage of the weights of conv, fc (with rounded values)" in sentence(found)
-    assert not found.same
+    result = difference(before, quantized(before, bits, mode))
+    assert {w.kind for layer in result.layers.changed for w in layer.weights} == {"rounded"}
+    assert "the storage of the weights of conv, fc (with rounded values)" in sentence(result)
+    assert not result.same
     assert {
         w.kind for layer in difference(quantized(before, bits, mode), before).layers.changed for w in layer.weights
     } == {"rounded"}
@@ -53,8 +53,8 @@ def test_a_quantized_model_with_other_values_is_changed() -> None:
     after = quantized(before, 8, "linear")
     raw = valid.layer(after, "fc").innerProduct.weights
     raw.rawValue = bytes([raw.rawValue[0] ^ 3]) + raw.rawValue[1:]
-    found = difference(before, after)
-    kinds = {layer.name: [w.kind for w in layer.weights] for layer in found.layers.changed}
+    result = difference(before, after)
+    kinds = {layer.name: [w.kind for w in layer.weights] for layer in result.layers.changed}
     assert kinds == {"conv": ["rounded"], "fc": ["changed"]}
 
 
@@ -69,9 +69,9 @@ def test_the_same_values_in_16_bits_mean_the_same() -> None:
     params = valid.layer(after, "fc").innerProduct
     params.weights.float16Value = np.array(params.weights.floatValue).astype("<f2").tobytes()
     params.weights.ClearField("floatValue")
-    found = difference(before, after)
-    assert found.same
-    assert sentence(found) == (
+    result = difference(before, after)
+    assert result.same
+    assert sentence(result) == (
         "no difference in meaning; the weights of 1 layers are stored differently, with the same values"
     )
 

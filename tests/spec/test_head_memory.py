@@ -19,11 +19,11 @@ Build: TypeAlias = Callable[[], Model]
 def kept_by_torch(optimizer: Any, parameters: int, **settings: float) -> int:
     """Bytes of the optimizer's state after a step, but for its step counter."""
     values = torch.nn.Parameter(torch.ones(parameters))
-    made = optimizer([values], **settings)
+    result = optimizer([values], **settings)
     values.grad = torch.ones(parameters)
-    made.step()
+    result.step()
     return sum(
-        state.nbytes for state in made.state[values].values() if state is not None and state.numel() == parameters
+        state.nbytes for state in result.state[values].values() if state is not None and state.numel() == parameters
     )
 
 

@@ -21,13 +21,13 @@ MODEL = "com.apple.CoreML/model.mlmodel"
 
 def package(folder: Path, *, manifest: Any = None, path: Any = MODEL) -> Path:
     """As the format has it: Data/com.apple.CoreML/model.mlmodel, and a manifest that says so."""
-    made = folder / "Model.mlpackage"
-    write_model(valid.plain(), made / "Data" / MODEL)
+    result = folder / "Model.mlpackage"
+    write_model(valid.plain(), result / "Data" / MODEL)
     entry = {"author": "com.apple.CoreML", "description": "", "name": "model.mlmodel", "path": path}
     content = {"fileFormatVersion": "1.0.0", "itemInfoEntries": {"1": entry}, "rootModelIdentifier": "1"}
     text = manifest if isinstance(manifest, bytes) else json.dumps(content if manifest is None else manifest).encode()
-    (made / "Manifest.json").write_bytes(text)
-    return made
+    (result / "Manifest.json").write_bytes(text)
+    return result
 
 
 def refused(path: Path) -> str:
@@ -48,9 +48,9 @@ def test_a_package_made_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_link_to_a_package_and_one_within_it_are_followed(tmp_path: Path) -> None:
-    made = package(tmp_path, path="com.apple.CoreML/link.mlmodel")
-    (made / "Data/com.apple.CoreML/link.mlmodel").symlink_to("model.mlmodel")
-    (tmp_path / "linked").symlink_to(made)
+    result = package(tmp_path, path="com.apple.CoreML/link.mlmodel")
+    (result / "Data/com.apple.CoreML/link.mlmodel").symlink_to("model.mlmodel")
+    (tmp_path / "linked").symlink_to(result)
     assert model_bytes(read_model(tmp_path / "linked")) == model_bytes(valid.plain())
 
 
@@ -66,28 +66,28 @@ def test_a_path_out_of_the_package_is_refused(tmp_path: Path, path: str) -> None
 
 @pytest.mark.parametrize("link", ["com.apple.CoreML/model.mlmodel", "com.apple.CoreML", "."])
 def test_a_link_out_of_the_package_is_refused(tmp_path: Path, link: str) -> None:
-    made = package(tmp_path)
+    result = package(tmp_path)
     outside = tmp_path / "outside"
-    (made / "Data").rename(outside)
-    place = made / "Data" / link
+    (result / "Data").rename(outside)
+    place = result / "Data" / link
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(outside / link)
-    assert "a path outside the package" in refused(made)
+    assert "a path outside the package" in refused(result)
 
 
 @pytest.mark.parametrize(
     "path", ["com.apple.CoreML/none.mlmodel", "com.apple.CoreML", "nul\0", "\ud800", "x" * 5000, "circle/model"]
 )
 def test_a_model_that_is_not_there(tmp_path: Path, path: str) -> None:
-    made = package(tmp_path, path=path)
-    (made / "Data" / "circle").symlink_to("circle")
-    assert "is not a file in the package; copy the complete package" in refused(made)
+    result = package(tmp_path, path=path)
+    (result / "Data" / "circle").symlink_to("circle")
+    assert "is not a file in the package; copy the complete package" in refused(result)
 
 
 def test_a_pipe_in_a_package_is_not_waited_for(tmp_path: Path) -> None:
-    made = package(tmp_path, path="pipe")
-    os.mkfifo(made / "Data" / "pipe")
-    assert "is not a file in the package" in refused(made)
+    result = package(tmp_path, path="pipe")
+    os.mkfifo(result / "Data" / "pipe")
+    assert "is not a file in the package" in refused(result)
 
 
 @pytest.mark.parametrize("manifest", [b"", b"\xff", b"{", b"[" * 100_000, b'{"a": 1' + b" " * 100])

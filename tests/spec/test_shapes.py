@@ -139,6 +139,6 @@ def test_sliced_statically_as_the_runtime_slices(data: st.DataObject, shape: lis
     params.endIds[:] = [data.draw(st.integers(begin + 1, n)) for begin, n in zip(params.beginIds, shape, strict=True)]
     params.strides[:] = each(st.integers(1, 3))
     for mask in (params.beginMasks, params.endMasks, params.squeezeMasks):
-        mask[:] = [bool(one) for one in each(st.integers(0, 1))]
+        mask[:] = [bool(item) for item in each(st.integers(0, 1))]
     (step,) = build_steps([layer])
     assert layer_shape(layer, [tuple(shape)]) == tuple(step.module(torch.zeros(shape)).shape) or not shape

@@ -45,7 +45,7 @@ def pretrained(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """scikit-learn's handwritten digits 0 to 4: uint8 [901, 28, 28], white on black, and which they are."""
-    found = load_digits(n_class=5)
-    pictures = (Image.fromarray((digit * 255 / 16).round().astype(np.uint8)) for digit in found.images)
-    enlarged = [np.asarray(one.resize((28, 28), Image.Resampling.BILINEAR)) for one in pictures]
-    return np.stack(enlarged), found.target.astype(np.int64)
+    result = load_digits(n_class=5)
+    pictures = (Image.fromarray((digit * 255 / 16).round().astype(np.uint8)) for digit in result.images)
+    enlarged = [np.asarray(picture.resize((28, 28), Image.Resampling.BILINEAR)) for picture in pictures]
+    return np.stack(enlarged), result.target.astype(np.int64)

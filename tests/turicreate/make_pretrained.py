@@ -67,10 +67,10 @@ def main(folder: str) -> None:
     both = Both()
     both.go_to(both.convolution("conv1", 3, 64, 2, scale=1 / 255, same=False))
     both.pool("pool1")
-    for number, (squeezed, expanded) in enumerate(FIRES):
-        both.fire(f"fire{number + 2}", squeezed, expanded)
-        if number in POOLED_BEHIND:
-            both.pool(f"pool{number + 2}")
+    for index, (squeezed, expanded) in enumerate(FIRES):
+        both.fire(f"fire{index + 2}", squeezed, expanded)
+        if index in POOLED_BEHIND:
+            both.pool(f"pool{index + 2}")
     both.go_to(both.convolution("conv10", 1, FEATURES))
     features = keras.layers.GlobalAveragePooling2D(name="flatten")(both.keras)
     keras.Model(both.input, features).save(str(Path(folder) / f"{NAME}.h5"))
@@ -81,12 +81,12 @@ def main(folder: str) -> None:
     core.add_inner_product("fullyconnected0", weights, weights[0], FEATURES, FEATURES, True, "flatten", "scores")
     core.add_softmax("prob", "scores", "prob")
     core.set_pre_processing_parameters(image_input_names=["data"], is_bgr=True)
-    core.set_class_labels([str(number) for number in range(FEATURES)], prediction_blob="prob")
+    core.set_class_labels([str(position) for position in range(FEATURES)], prediction_blob="prob")
     outputs = core.spec.description.output
-    spread, label = sorted(outputs, key=lambda one: one.name != "prob")
-    found = [type(one).FromString(one.SerializeToString()) for one in (spread, label)]
+    spread, label = sorted(outputs, key=lambda item: item.name != "prob")
+    result = [type(item).FromString(item.SerializeToString()) for item in (spread, label)]
     del outputs[:]
-    outputs.extend(found)
+    outputs.extend(result)
     MLModel(core.spec).save(str(Path(folder) / f"{NAME}.mlmodel"))
 
 

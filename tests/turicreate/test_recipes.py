@@ -81,7 +81,7 @@ def test_a_whole_build(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 
 
 def examples(pixels: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Examples:
-    names = tuple(f"picture {number}" for number in range(len(labels)))
+    names = tuple(f"picture {index}" for index in range(len(labels)))
     return Examples(pixels, labels, names, names)
 
 
@@ -102,10 +102,10 @@ def test_a_drawing_classifier_in_the_order_of_the_recipe_and_the_same_again(digi
     labels = ("zero", "one", "two", "three", "four")  # not sorted, as Turi Create would have them
     parts = examples(pixels[:200], numbers[:200]), examples(pixels[-50:], numbers[-50:])
     source = {"train": "drawing_classifier", "iterations": 15, "batch_size": 32}
-    made, again = (trained(source, ImageInput("drawing", 28, 28, "grayscale"), labels, *parts) for _ in range(2))
-    agrees(made, "drawing", labels, pixels[-50:])
-    assert (made.test_probabilities.argmax(axis=1) == numbers[-50:]).mean() > 0.8
-    assert model_bytes(made.model) == model_bytes(again.model)
+    result, again = (trained(source, ImageInput("drawing", 28, 28, "grayscale"), labels, *parts) for _ in range(2))
+    agrees(result, "drawing", labels, pixels[-50:])
+    assert (result.test_probabilities.argmax(axis=1) == numbers[-50:]).mean() > 0.8
+    assert model_bytes(result.model) == model_bytes(again.model)
 
 
 def test_a_logistic_classifier_of_arrays() -> None:
@@ -114,9 +114,9 @@ def test_a_logistic_classifier_of_arrays() -> None:
     rows = (chance.normal(size=(150, 2, 2)) + numbers[:, None, None] * 100).astype(np.float32)
     parts = examples(rows[:120], numbers[:120]), examples(rows[120:], numbers[120:])
     labels = ("low", "middle", "high")
-    made = trained({"train": "logistic_classifier"}, ArrayInput("x", (2, 2)), labels, *parts)
-    agrees(made, "x", labels, rows[120:])
-    assert (made.test_probabilities.argmax(axis=1) == numbers[120:]).mean() > 0.9
+    result = trained({"train": "logistic_classifier"}, ArrayInput("x", (2, 2)), labels, *parts)
+    agrees(result, "x", labels, rows[120:])
+    assert (result.test_probabilities.argmax(axis=1) == numbers[120:]).mean() > 0.9
 
 
 def test_an_image_classifier(pretrained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_an_image_classifier(pretrained: Path, monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(SourceError, match=r"source: training: needs the pretrained network squeezenet_v1.1-TuriCreate"):
         trained({"train": "image_classifier", "iterations": 10}, image, labels, *parts)
     monkeypatch.setenv("TURICREATE_PRETRAINED", str(pretrained))
-    made = trained({"train": "image_classifier", "iterations": 10}, image, labels, *parts)
-    agrees(made, "photo", labels, parts[1].pixels)
+    result = trained({"train": "image_classifier", "iterations": 10}, image, labels, *parts)
+    agrees(result, "photo", labels, parts[1].pixels)
 
 
 def test_a_drawing_classifier_that_starts_from_a_download(digits: Digits) -> None:

@@ -19,11 +19,11 @@ def main(kind: str, pictures: str, model: str, answers: str) -> None:
     given = np.load(pictures)
     train, test = (frame(given[name], kind) for name in ("train", "test"))
     train["label"] = turicreate.SArray(given["labels"].tolist())
-    made = {"drawing": drawing_classifier, "photo": image_classifier}[kind](train, kind)
-    made.save(model)
-    probabilities = [list(row) for row in made.predict(test, output_type="probability_vector")]
-    told = {"classes": list(made.classes), "labels": list(made.predict(test)), "probabilities": probabilities}
-    Path(answers).write_text(json.dumps(told))
+    result = {"drawing": drawing_classifier, "photo": image_classifier}[kind](train, kind)
+    result.save(model)
+    probabilities = [list(row) for row in result.predict(test, output_type="probability_vector")]
+    output = {"classes": list(result.classes), "labels": list(result.predict(test)), "probabilities": probabilities}
+    Path(answers).write_text(json.dumps(output))
 
 
 def drawing_classifier(train: Any, feature: str) -> Any:
@@ -49,8 +49,8 @@ def image_classifier(train: Any, feature: str) -> Any:
 def frame(pixels: Any, feature: str) -> Any:
     """Pictures, through a PNG file each, as a user's come."""
     folder = Path(tempfile.mkdtemp())
-    for number, picture in enumerate(pixels):
-        Image.fromarray(picture).save(folder / f"{number:04}.png")
+    for index, picture in enumerate(pixels):
+        Image.fromarray(picture).save(folder / f"{index:04}.png")
     read = turicreate.image_analysis.load_images(str(folder), with_path=True).sort("path")
     return turicreate.SFrame({feature: read["image"]})
 

@@ -25,26 +25,26 @@ def main(table: str, folder: str) -> None:
     for name, features in FEATURES.items():
         target = "number" if name in ("numbers", "single") else "label"
         if name in ("logistic", "numbers"):
-            made = turicreate.logistic_classifier.create(
+            result = turicreate.logistic_classifier.create(
                 train, target, features=features, validation_set=None, verbose=False
             )
-            probabilities = [list(row) for row in made.predict(test, output_type="probability_vector")]
-            told = {"classes": list(made.classes), "labels": list(made.predict(test)), "answers": probabilities}
+            probabilities = [list(row) for row in result.predict(test, output_type="probability_vector")]
+            output = {"classes": list(result.classes), "labels": list(result.predict(test)), "answers": probabilities}
         else:
             distance = "cosine" if name == "cosine" else None
-            made = turicreate.nearest_neighbor_classifier.create(
+            result = turicreate.nearest_neighbor_classifier.create(
                 train, target, features=features, distance=distance, verbose=False
             )
             classes = sorted(set(train[target]))
-            told = {"classes": classes, "answers": votes(made, test, classes), "method": made._knn_model.method}
-        made.save(str(Path(folder) / f"{name}.model"))
-        (Path(folder) / f"{name}.json").write_text(json.dumps(told))
+            output = {"classes": classes, "answers": votes(result, test, classes), "method": result._knn_model.method}
+        result.save(str(Path(folder) / f"{name}.model"))
+        (Path(folder) / f"{name}.json").write_text(json.dumps(output))
 
 
 def votes(model: Any, test: Any, classes: Any) -> Any:
     answers = [[0.0] * len(classes) for _ in range(len(test))]
-    for one in model.predict_topk(test, max_neighbors=10, k=len(classes)):
-        answers[one["row_id"]][classes.index(one["class"])] = one["probability"]
+    for item in model.predict_topk(test, max_neighbors=10, k=len(classes)):
+        answers[item["row_id"]][classes.index(item["class"])] = item["probability"]
     return answers
 
 

@@ -76,6 +76,6 @@ def make_updatable() -> Callable[..., Any]:
 def rows() -> list[dict[str, Any]]:
     random = np.random.default_rng(3)
     return [
-        {"x": random.normal(size=INPUTS).astype(np.float32), "label": LABELS[number % len(LABELS)]}
-        for number in range(10)
+        {"x": random.normal(size=INPUTS).astype(np.float32), "label": LABELS[index % len(LABELS)]}
+        for index in range(10)
     ]

@@ -96,7 +96,7 @@ def test_cross_entropy(
 @pytest.mark.parametrize("hidden", [0, 4])
 def test_mean_squared_error(make_updatable: Any, rows: Any, hidden: int) -> None:
     spec = make_updatable("sgd", hidden, loss="squared", momentum=0.5)
-    wanted = [{"x": row["x"], "z_true": np.array([1, 0, -number], np.float32)} for number, row in enumerate(rows)]
+    wanted = [{"x": row["x"], "z_true": np.array([1, 0, -index], np.float32)} for index, row in enumerate(rows)]
     replica = Replica(spec)
     context = UpdateTask(spec, wanted, {"shuffle": False, "learningRate": 0.01}).resume()
     replica.train_on(wanted, "sgd", 3, 4, lr=0.01, momentum=0.5)
@@ -128,7 +128,9 @@ def test_an_updatable_convolution(rows: Any) -> None:
     builder.set_epochs(2)
     x = random.normal(size=(10, 2, 3, 3)).astype(np.float32)
     learned = UpdateTask(
-        builder.spec, [{"x": one, "label": row["label"]} for one, row in zip(x, rows, strict=True)], {"shuffle": False}
+        builder.spec,
+        [{"x": item, "label": row["label"]} for item, row in zip(x, rows, strict=True)],
+        {"shuffle": False},
     ).resume()
     module = nn.Conv2d(2, 3, 2)
     module.weight.data, module.bias.data = torch.from_numpy(weights.copy()), torch.from_numpy(bias.copy())  # type: ignore[union-attr]

@@ -193,7 +193,7 @@ def test_what_is_no_class(value: Any, error: type[Exception]) -> None:
 def test_labels_by_their_place() -> None:
     assert [class_number(label, ["a", "b", "c"], "label", 0) for label in "abc"] == [0, 1, 2]
     assert class_number(5, [7, 5], "label", 0) == 1
-    many = [f"label{number}" for number in range(9)]
+    many = [f"label{index}" for index in range(9)]
     for labels, more in ((many[:8], False), (many, True)):
         with pytest.raises(ModelError, match="row 4: 'label' is 'z'") as error:
             class_number("z", labels, "label", 4)
@@ -201,9 +201,9 @@ def test_labels_by_their_place() -> None:
 
 
 def test_wanted_values() -> None:
-    found = values([[1, 2], [3, 4]], 4, "y", 0)
-    assert found.dtype == np.float32
-    assert found.tolist() == [1, 2, 3, 4]
+    result = values([[1, 2], [3, 4]], 4, "y", 0)
+    assert result.dtype == np.float32
+    assert result.tolist() == [1, 2, 3, 4]
     wrong: list[Any] = [[1, 2, 3], [1] * 5, "text", None, {}]
     wrong += [[1, 2, 3, number] for number in (math.inf, math.nan, 1e39)]
     for given in wrong:

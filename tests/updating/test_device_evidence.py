@@ -78,7 +78,7 @@ def test_many_steps_end_where_the_mac_did(seed: int, choices: dict[str, Any]) ->
     weight, bias = _updated(model, seed, **choices)
     assert weight == MANY_STEPS_WEIGHT
     assert 1.65e-7 < bias < 1.85e-7
-    assert all(1.65e-7 < found < 1.85e-7 for found in MANY_STEPS_BIASES)
+    assert all(1.65e-7 < many_steps_biase < 1.85e-7 for many_steps_biase in MANY_STEPS_BIASES)
 
 
 @pytest.mark.slow

@@ -24,14 +24,14 @@ def test_what_was_added_comes_back(rows: int, memory: int, expected: int, seed: 
     random = np.random.default_rng(seed)
     x, y = random.normal(size=(rows, 3, 2)).astype(np.float32), random.normal(size=(rows, 5))
     with KeptFeatures(["x", "y"], memory, expected) as kept:
-        for number in range(rows):
-            kept.add(FrozenRow({"x": x[number], "y": y[number], "z": 0}, {"label": number}))
-        found = kept.arrays()
+        for index in range(rows):
+            kept.add(FrozenRow({"x": x[index], "y": y[index], "z": 0}, {"label": index}))
+        actual = kept.arrays()
         assert bool(kept._files) == (rows * (3 * 2 * 4 + 5 * 8) > memory)
         assert [other["label"] for other in kept.others] == list(range(rows))
         for name, values in (("x", x), ("y", y)):
-            assert found[name].dtype == values.dtype
-            np.testing.assert_array_equal(found[name], values)
+            assert actual[name].dtype == values.dtype
+            np.testing.assert_array_equal(actual[name], values)
 
 
 def test_blobs_without_values() -> None:
@@ -57,8 +57,8 @@ def test_updates_from_memory_and_from_disk_are_equal(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     spec = make_updatable(frozen=True, hidden=hidden)
     given = rows if source == "list" else (row for row in rows)
-    found = UpdateTask(spec, given, memory=50).resume()
-    assert found.model.message == UpdateTask(spec, rows).resume().model.message
+    result = UpdateTask(spec, given, memory=50).resume()
+    assert result.model.message == UpdateTask(spec, rows).resume().model.message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,7 +87,7 @@ def test_contexts_do_not_hold_the_features(make_updatable: Any, rows: Any) -> No
     def look(context: UpdateContext) -> None:
         contexts.append(context)
         if not held:
-            held.append(weakref.ref(next(one for one in gc.get_objects() if isinstance(one, KeptFeatures))))
+            held.append(weakref.ref(next(item for item in gc.get_objects() if isinstance(item, KeptFeatures))))
 
     final = UpdateTask(make_updatable(), rows, on_event=look).resume()
     gc.collect()

@@ -89,9 +89,9 @@ def train(module: nn.Module, x: Any, wanted: Any, optimizer: str) -> None:
 def learned(spec: Any, x: Any, wanted: Any) -> dict[str, Any]:
     """The layers of the updated model by name."""
     if wanted.dtype == np.int64:
-        rows = [{"x": one, "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]
+        rows = [{"x": item, "label": LABELS[number]} for item, number in zip(x, wanted, strict=True)]
     else:
-        rows = [{"x": one, "z_true": values} for one, values in zip(x, wanted, strict=True)]
+        rows = [{"x": item, "z_true": values} for item, values in zip(x, wanted, strict=True)]
     message = UpdateTask(spec, rows, {"shuffle": False}).resume().model.message
     return {layer.name: layer for layer in network_of(message).layers}
 
@@ -257,10 +257,10 @@ def test_a_softmax_at_rank_3_learns_along_its_axis(hidden: bool) -> None:
     layers = ["first", "last"] if hidden else ["last"]
     spec = updatable(add, (1, 1, 4), layers, "sgd", "cross entropy", exact=True)
     x, wanted = np.random.default_rng(1).normal(size=(8, 4)).astype(np.float32), targets("cross entropy", 8)
-    found = learned(spec, x[:, None, None], wanted)
+    result = learned(spec, x[:, None, None], wanted)
     train(module, x, wanted, "sgd")
-    assert_weights(found["last"].innerProduct.weights, last.weight)
-    rows = [{"x": one[None, None], "label": LABELS[number]} for one, number in zip(x, wanted, strict=True)]
+    assert_weights(result["last"].innerProduct.weights, last.weight)
+    rows = [{"x": item[None, None], "label": LABELS[number]} for item, number in zip(x, wanted, strict=True)]
     as_the_format_says = Assumptions(softmax_at_rank_3="axis -3")
     message = r"'z' has the shape \[1, 1, 3\], but the loss needs all values on axis -3"
     with pytest.raises(ModelError, match=message):

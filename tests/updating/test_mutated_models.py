@@ -43,9 +43,9 @@ def learn(content: bytes) -> None:
     with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.suppress(UserError):
         warnings.simplefilter("ignore")
         model = parse_model(content, "a file")
-        made = UpdateTask(model, [training_row(model)] * 3, on_event=early).resume().model
-        made.predict(row_for(model))
-        assert made.message.IsInitialized()
+        result = UpdateTask(model, [training_row(model)] * 3, on_event=early).resume().model
+        result.predict(row_for(model))
+        assert result.message.IsInitialized()
 
 
 @pytest.mark.parametrize("number", range(len(SOUND)))

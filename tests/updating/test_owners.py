@@ -24,9 +24,9 @@ def network() -> nn.Sequential:
 
 
 def model(adam: bool) -> Any:
-    made = cu.convert(network(), converter="torch", inputs=[f"point:{SIZE}"], labels=["a", "b", "c"])
+    result = cu.convert(network(), converter="torch", inputs=[f"point:{SIZE}"], labels=["a", "b", "c"])
     optimizer = cu.Adam(0.02, 3) if adam else cu.SGD(0.2, 3, momentum=0.6)
-    return cu.mark(made, last=3, optimizer=optimizer, epochs=3)
+    return cu.mark(result, last=3, optimizer=optimizer, epochs=3)
 
 
 def data() -> tuple[Any, Any]:
@@ -37,12 +37,12 @@ def data() -> tuple[Any, Any]:
 @pytest.mark.parametrize(("adam", "gradient", "last"), list(product([False, True], ["mean", "sum"], ["keep", "drop"])))
 def test_all_owners_together_are_a_loop_in_torch_of_each(adam: bool, gradient: Any, last: Any) -> None:
     parameters, assumptions = ADAM if adam else SGD, Assumptions(gradient=gradient, last_mini_batch=last)
-    made = model(adam)
-    head = learning_part(made, {"point": np.zeros(SIZE, np.float32)}).owners
+    result = model(adam)
+    head = learning_part(result, {"point": np.zeros(SIZE, np.float32)}).owners
     assert head is not None
     rows, targets = data()
     plan = [batch for _, batch in batches(SHOTS, parameters, assumptions)]
-    found = head.double().trained(rows, targets, plan, parameters, assumptions)
+    output = head.double().trained(rows, targets, plan, parameters, assumptions)
     for owner in range(OWNERS):
         alone = network().double()
         rate = float(parameters["learningRate"])
@@ -56,13 +56,15 @@ def test_all_owners_together_are_a_loop_in_torch_of_each(adam: bool, gradient: A
             optimizer.zero_grad()
             loss(alone(torch.from_numpy(rows[owner, batch])), torch.from_numpy(targets[owner, batch])).backward()
             optimizer.step()
-        wanted = [one.detach().numpy() for one in alone.parameters()]
-        start = [one.detach().numpy() for one in network().double().parameters()]
+        wanted = [parameter.detach().numpy() for parameter in alone.parameters()]
+        start = [parameter.detach().numpy() for parameter in network().double().parameters()]
         for want, base in zip(wanted, start, strict=True):
-            (ours,) = [array[owner] for array in found if array[owner].shape == want.shape and near(array[owner], want)]
+            (ours,) = [
+                array[owner] for array in output if array[owner].shape == want.shape and near(array[owner], want)
+            ]
             assert np.abs(ours - want).max() <= 1e-10 * np.abs(want - base).max()
         asked = torch.from_numpy(rows[owner])
-        assert head.logits(rows[owner], found)[owner] == pytest.approx(alone(asked).detach().numpy(), abs=1e-10)
+        assert head.logits(rows[owner], output)[owner] == pytest.approx(alone(asked).detach().numpy(), abs=1e-10)
 
 
 def near(one: Any, other: Any) -> bool:
@@ -71,19 +73,19 @@ def near(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("adam", [False, True])
 def test_all_owners_together_are_the_update_task_of_each(adam: bool) -> None:
-    made, (rows, targets) = model(adam), data()
-    part = learning_part(made, {"point": np.zeros(SIZE, np.float32)})
+    result, (rows, targets) = model(adam), data()
+    part = learning_part(result, {"point": np.zeros(SIZE, np.float32)})
     assert part.owners is not None
     rows = rows.astype(np.float32)
-    values = dict(cu.UpdateTask(made, []).parameters)
+    values = dict(cu.UpdateTask(result, []).parameters)
     plan = [batch for _, batch in batches(SHOTS, values, Assumptions())]
-    found = part.owners.trained(rows, targets, plan, values, Assumptions())
-    ours = part.owners.logits(rows, found)
-    label = str(made.message.description.predictedFeatureName)
-    probabilities = str(made.message.description.predictedProbabilitiesName)
+    output = part.owners.trained(rows, targets, plan, values, Assumptions())
+    ours = part.owners.logits(rows, output)
+    label = str(result.message.description.predictedFeatureName)
+    probabilities = str(result.message.description.predictedProbabilitiesName)
     for owner in range(OWNERS):
         given = [{"point": row, label: "abc"[target]} for row, target in zip(rows[owner], targets[owner], strict=True)]
-        personal = cu.UpdateTask(made, given).resume().model
+        personal = cu.UpdateTask(result, given).resume().model
         said = personal.predict([{"point": row} for row in rows[owner]])
         theirs = np.array([[answer[probabilities][name] for name in "abc"] for answer in said])
         shares = np.exp(ours[owner]) / np.exp(ours[owner]).sum(axis=1, keepdims=True)

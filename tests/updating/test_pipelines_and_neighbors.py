@@ -51,8 +51,8 @@ def neighbors(samples: int = 0) -> Any:
     classifier.nearestNeighborsIndex.linearIndex.SetInParent()
     classifier.defaultStringLabel = "none"
     classifier.stringClassLabels.SetInParent()
-    for number in range(samples):
-        classifier.nearestNeighborsIndex.floatSamples.add().vector.extend([float(number)] * 6)
+    for index in range(samples):
+        classifier.nearestNeighborsIndex.floatSamples.add().vector.extend([float(index)] * 6)
         classifier.stringClassLabels.vector.append("old")
     return spec
 
@@ -74,7 +74,7 @@ def pipeline(head: Any) -> Any:
 @pytest.fixture
 def vectors() -> list[dict[str, Any]]:
     random = np.random.default_rng(5)
-    return [{"v": random.normal(size=4).astype(np.float32), "label": "abc"[number % 3]} for number in range(9)]
+    return [{"v": random.normal(size=4).astype(np.float32), "label": "abc"[index % 3]} for index in range(9)]
 
 
 def test_a_pipeline_equals_its_members_in_a_row(make_updatable: Any, vectors: Any) -> None:
@@ -97,7 +97,7 @@ def test_a_pipeline_learns_as_its_head_does(make_updatable: Any, vectors: Any) -
     before = copied(message)
     context = UpdateTask(message, vectors, {"model1.learningRate": 0.2, "shuffle": False}).resume()
     embeddings = load(extractor()).predict([{"v": row["v"]} for row in vectors])
-    rows = [{**one, "label": row["label"]} for one, row in zip(embeddings, vectors, strict=True)]
+    rows = [{**embedding, "label": row["label"]} for embedding, row in zip(embeddings, vectors, strict=True)]
     alone = UpdateTask(head, rows, {"learningRate": 0.2, "shuffle": False}).resume()
     after = copied(context.model.message)
     learned = after.pipelineClassifier.pipeline.models[1]
@@ -114,13 +114,13 @@ def test_learning_from_features_made_elsewhere(make_updatable: Any, vectors: Any
     runs, refuses = pipeline(head), pipeline(head)
     refuses.pipelineClassifier.pipeline.models[0].visionFeaturePrint.scene.version = 1
     embeddings = load(extractor()).predict([{"v": row["v"]} for row in vectors])
-    prints = [{**one, "label": row["label"]} for one, row in zip(embeddings, vectors, strict=True)]
-    found = UpdateTask(refuses, prints).resume()
+    prints = [{**embedding, "label": row["label"]} for embedding, row in zip(embeddings, vectors, strict=True)]
+    actual = UpdateTask(refuses, prints).resume()
     expected = UpdateTask(runs, vectors).resume()
-    learned, wanted = (context.model.message.pipelineClassifier.pipeline.models for context in (found, expected))
+    learned, wanted = (context.model.message.pipelineClassifier.pipeline.models for context in (actual, expected))
     assert learned[1] == wanted[1]
     assert learned[0] == refuses.pipelineClassifier.pipeline.models[0]
-    assert found.model.predict(embeddings) == expected.model.predict([{"v": row["v"]} for row in vectors])
+    assert actual.model.predict(embeddings) == expected.model.predict([{"v": row["v"]} for row in vectors])
     task = UpdateTask(refuses, vectors)
     with pytest.raises(ModelError, match=r"model0: is a visionFeaturePrint.* give 'x' in the row instead of 'v'"):
         task.resume()
@@ -146,7 +146,7 @@ def test_neighbours_are_appended_with_new_labels(vectors: Any) -> None:
 
 
 def test_a_neighbour_alone(vectors: Any, tmp_path: Any) -> None:
-    rows = [{"x": [float(number)] * 6, "label": row["label"]} for number, row in enumerate(vectors)]
+    rows = [{"x": [float(index)] * 6, "label": row["label"]} for index, row in enumerate(vectors)]
     events: list[str] = []
     context = UpdateTask(neighbors(), iter(rows), on_event=lambda context: events.append(context.event)).resume()
     assert events == ["trainingBegin"]

@@ -34,11 +34,11 @@ def photos(folder: Path) -> list[Path]:
     """Two pictures a label, in a folder of that name, each label with a color of its own."""
     random = np.random.default_rng(0)
     paths = []
-    for number, label in enumerate(LABELS):
+    for index, label in enumerate(LABELS):
         (folder / label).mkdir(parents=True)
         for copy in range(2):
             pixels = random.integers(0, 90, (SIZE, SIZE, 3), dtype=np.uint8)
-            pixels[:, :, number] += 150
+            pixels[:, :, index] += 150
             paths.append(folder / label / f"{copy}.png")
             Image.fromarray(pixels).save(paths[-1])
     return paths

@@ -29,7 +29,10 @@ def test_events_and_their_metrics(make_updatable: Any, rows: Any) -> None:
     assert final.event == "completed"
     events = [(context.event, *map(context.metrics.get, ("epochIndex", "miniBatchIndex"))) for context in contexts]
     epoch = [("miniBatchEnd", 0), ("miniBatchEnd", 1), ("miniBatchEnd", 2), ("epochEnd", None)]
-    assert events == [("trainingBegin", None, None), *((name, at, number) for at in range(3) for name, number in epoch)]
+    assert events == [
+        ("trainingBegin", None, None),
+        *((name, index, number) for index in range(3) for name, number in epoch),
+    ]
     losses = [context.metrics["lossValue"] for context in contexts[1:4]]
     assert contexts[4].metrics["lossValue"] == losses[-1]
     assert contexts[-1].metrics["lossValue"] < contexts[1].metrics["lossValue"]
@@ -132,8 +135,8 @@ def test_seeds_and_choices_of_the_order(make_updatable: Any, rows: Any) -> None:
 
 def _mini_batches(rows: int, size: int, *, epoch: int = 0, seed: int | None = 3, **choices: Any) -> list[list[int]]:
     order = Order(rows, seed, True, Assumptions(**choices))
-    made = [[batch.tolist() for batch in order.epoch(number, size)] for number in range(epoch + 1)]
-    return made[-1]
+    result = [[batch.tolist() for batch in order.epoch(index, size)] for index in range(epoch + 1)]
+    return result[-1]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 6, 7])
@@ -166,10 +169,10 @@ def test_without_a_seed_updates_agree_or_do_not(make_updatable: Any, rows: Any) 
 def test_a_seed_in_the_model_is_one_that_is_set(make_updatable: Any, rows: Any) -> None:
     spec = make_updatable()
     network_of(spec).updateParams.seed.defaultValue = 0
-    found = [
+    result = [
         UpdateTask(spec, rows, assumptions=Assumptions(no_seed="new order")).resume().model.message for _ in range(2)
     ]
-    assert found[0] == found[1]
+    assert result[0] == result[1]
 
 
 def test_parameters_are_held_to_the_model(make_updatable: Any, rows: Any) -> None:

@@ -20,10 +20,10 @@ def answered(function: Callable[[Any], Any], columns: dict[str, Any]) -> Any:
         try:
             return function(frame(columns))
         except ToolkitError as error:
-            found = WHOLE.search(str(error))
-            if found is None or found.group(1) not in columns:
+            match = WHOLE.search(str(error))
+            if match is None or match.group(1) not in columns:
                 raise
-            columns = {**columns, found.group(1): [int(value) for value in columns[found.group(1)]]}
+            columns = {**columns, match.group(1): [int(value) for value in columns[match.group(1)]]}
     raise ValueError("the types of the columns could not be found out")
 
 

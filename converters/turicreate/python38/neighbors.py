@@ -24,16 +24,16 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     The columns are pairs of a name and a length, None for a single number; labels are in the order of the rows.
     """
     model = load(request["model"])
-    told = {"distance": [[list(part[0]), str(part[1]), part[2]] for part in model.distance]}
+    facts = {"distance": [[list(part[0]), str(part[1]), part[2]] for part in model.distance]}
     inner = model._knn_model.__proxy__
     columns = _columns(list(model.features), _field(inner, "unpacked_features"))
     if columns is None:
-        return {**told, "columns": None, "labels": None}
+        return {**facts, "columns": None, "labels": None}
     width = sum(length or 1 for _, length in columns)
     rows = np.load(request["values"]).reshape(-1, width)
     if len(rows) != model.num_examples:
         raise ValueError(f"its file holds {len(rows)} rows of {width} numbers, not {model.num_examples}")
-    return {**told, "columns": columns, "labels": _labels(model._knn_model, rows, columns)}
+    return {**facts, "columns": columns, "labels": _labels(model._knn_model, rows, columns)}
 
 
 def _field(inner: Any, name: str) -> list[str]:
@@ -47,11 +47,11 @@ def _columns(features: list[str], unpacked: list[str]) -> Any:
     """Return the columns; None if a feature is neither a number nor an array."""
     lengths: dict[str, Any] = {}
     for name in unpacked:
-        found = ELEMENT.fullmatch(name)
+        match = ELEMENT.fullmatch(name)
         if name in features:
             lengths[name] = None
-        elif found is not None and found.group(1) in features and int(found.group(2)) == lengths.get(found.group(1), 0):
-            lengths[found.group(1)] = int(found.group(2)) + 1
+        elif match is not None and match.group(1) in features and int(match.group(2)) == lengths.get(match.group(1), 0):
+            lengths[match.group(1)] = int(match.group(2)) + 1
         else:
             return None
     return [[name, length] for name, length in lengths.items()]
@@ -60,16 +60,16 @@ def _columns(features: list[str], unpacked: list[str]) -> Any:
 def _labels(model: Any, rows: Any, columns: Any) -> list[Any]:
     """Check that a row has as many neighbors at distance 0 as it has copies, with their labels."""
     alone, places, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    found: list[list[Any]] = [[] for _ in alone]
+    result: list[list[Any]] = [[] for _ in alone]
     for count in np.unique(counts):
         chosen = np.flatnonzero(counts == count)
         given = split(alone[chosen], columns)
-        for one in _nearest(model, given, int(count)):
-            row = chosen[one["query_label"]]
-            if not one["distance"] <= NEAR * (1 + np.linalg.norm(alone[row])):
+        for item in _nearest(model, given, int(count)):
+            row = chosen[item["query_label"]]
+            if not item["distance"] <= NEAR * (1 + np.linalg.norm(alone[row])):
                 raise ValueError("a row of its file is at a distance from itself")
-            found[row].append(one["reference_label"])
-    return [found[place].pop() for place in places]
+            result[row].append(item["reference_label"])
+    return [result[place].pop() for place in places]
 
 
 def _nearest(model: Any, columns: dict[str, Any], count: int) -> Any:

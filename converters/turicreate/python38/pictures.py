@@ -9,7 +9,7 @@ def images(pixels: Any) -> Any:
     """uint8 [n, height, width, channels] -> SArray of Image."""
     import turicreate
 
-    return turicreate.SArray([_image(one) for one in pixels], dtype=turicreate.Image)
+    return turicreate.SArray([_image(item) for item in pixels], dtype=turicreate.Image)
 
 
 def _image(pixels: Any) -> Any:

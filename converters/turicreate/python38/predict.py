@@ -26,6 +26,6 @@ def _votes(model: Any, request: dict[str, Any]) -> list[list[float]]:
     said = answered(lambda rows: model.predict_topk(rows, max_neighbors=neighbors, k=len(classes)), request["columns"])
     count = len(next(iter(request["columns"].values())))
     votes = [[0.0] * len(classes) for _ in range(count)]
-    for one in said:
-        votes[one["row_id"]][classes.index(one["class"])] = one["probability"]
+    for item in said:
+        votes[item["row_id"]][classes.index(item["class"])] = item["probability"]
     return votes

@@ -20,7 +20,7 @@ def forbid_downloads() -> None:
 
 def _kept(urls: Any, folder: str, delete: bool = False) -> list[str]:
     assert not delete
-    addresses = [one[0] if isinstance(one, tuple) else one for one in urls]
+    addresses = [url[0] if isinstance(url, tuple) else url for url in urls]
     paths = [os.path.join(folder, os.path.basename(urlparse(address).path)) for address in addresses]  # noqa: PTH118, PTH119
     for address, path in zip(addresses, paths):  # noqa: B905 - Python 3.8
         if not os.path.exists(path):  # noqa: PTH110

@@ -23,12 +23,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     train, test = (frame({feature: _column(request[part])}) for part in ("pictures", "test"))
     train[target] = turicreate.SArray(request["labels"])
     toolkit = getattr(turicreate, request["train"])
-    made = toolkit.create(train, target, validation_set=None, verbose=False, **request["options"])
-    made.export_coreml(request["to"])
-    said = made.predict(test, output_type="probability_vector") if len(test) else []
-    told = {"classes": list(made.classes), "probabilities": [list(row) for row in said]}
-    fitted = made.classifier if request["train"] == "image_classifier" else made
-    return {**told, "accuracy": float(fitted.training_accuracy)}
+    result = toolkit.create(train, target, validation_set=None, verbose=False, **request["options"])
+    result.export_coreml(request["to"])
+    said = result.predict(test, output_type="probability_vector") if len(test) else []
+    facts = {"classes": list(result.classes), "probabilities": [list(row) for row in said]}
+    fitted = result.classifier if request["train"] == "image_classifier" else result
+    return {**facts, "accuracy": float(fitted.training_accuracy)}
 
 
 def _column(path: str) -> Any:

@@ -25,22 +25,22 @@ def check(
     from coreml_updatable.checking import check as check_model
     from coreml_updatable.errors import ModelError
 
-    found: dict[str, list[Problem]] = {}
+    result: dict[str, list[Problem]] = {}
     unread: list[str] = []
     for path in files:
         try:
-            found[str(path)] = check_model(path)
+            result[str(path)] = check_model(path)
         except ModelError as error:  # the other files are judged all the same
             unread.append(str(error))
     if json:
-        report = {file: [asdict(problem) for problem in problems] for file, problems in found.items()}
+        report = {file: [asdict(problem) for problem in problems] for file, problems in result.items()}
         say_json(report, indent=2)
     else:
-        for file, problems in found.items():
+        for file, problems in result.items():
             _show(file, problems)
     for sentence in unread:
         complain(sentence)
-    broken = [problem for problems in found.values() for problem in problems if problem.severity == "error" or strict]
+    broken = [problem for problems in result.values() for problem in problems if problem.severity == "error" or strict]
     raise typer.Exit(1 if broken or unread else 0)
 
 

@@ -59,7 +59,7 @@ def compare(
 
     if resume and out is None:
         raise typer.BadParameter("--resume goes on with what is in a folder; name it with -o")
-    with watched(quiet=json) as told:
+    with watched(quiet=json) as progress:
         result = run(
             models,
             data,
@@ -74,7 +74,7 @@ def compare(
             dask=dask,
             fit=fit,
             assumptions=chosen(assume or []).assumptions,
-            on_progress=told,
+            on_progress=progress,
         )
     if json:
         say_json(result.as_json(), indent=1)

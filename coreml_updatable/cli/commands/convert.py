@@ -77,8 +77,8 @@ def convert(
     )
     done = convert_source(request, converter, pixels)
     write_model(done.finished.model, target)
-    told = f"converter {done.converter}, because of {done.reason}" if done.reason else ""
-    _tell(target, done.finished, done.converter, told, json=json)
+    result = f"converter {done.converter}, because of {done.reason}" if done.reason else ""
+    _tell(target, done.finished, done.converter, result, json=json)
 
 
 def _tell(out: Path, made: "Finished", converter: str, told: str, *, json: bool) -> None:

@@ -52,9 +52,9 @@ def converters(json: Annotated[bool, typer.Option("--json", help="Print them as 
     if json:
         from dataclasses import asdict
 
-        say_json([asdict(one) for one in listed], indent=1)
+        say_json([asdict(entry) for entry in listed], indent=1)
         return
-    width = max(len(one.name) for one in listed) if listed else 0
-    for one in listed:
-        state = f"needs {', '.join(one.missing)}: {one.command}" if one.missing else "installed"
-        say(f"{one.name:{width}}  {one.summary}", f"{'':{width}}  {state}")
+    width = max(len(entry.name) for entry in listed) if listed else 0
+    for item in listed:
+        state = f"needs {', '.join(item.missing)}: {item.command}" if item.missing else "installed"
+        say(f"{item.name:{width}}  {item.summary}", f"{'':{width}}  {state}")

@@ -29,13 +29,13 @@ def diff(
     from coreml_updatable.spec.diff.models import difference, sentence
     from coreml_updatable.spec.io import read_model
 
-    found = difference(read_model(before), read_model(after))
+    result = difference(read_model(before), read_model(after))
     if json:
-        report = {"same": found.same, "sentence": sentence(found), **found.to_json()}
+        report = {"same": result.same, "sentence": sentence(result), **result.to_json()}
         say_json(report, indent=2)
     else:
-        say(f"{before} → {after}: {sentence(found)}", *_lines(found))
-    raise typer.Exit(0 if found.same else 1)
+        say(f"{before} → {after}: {sentence(result)}", *_lines(result))
+    raise typer.Exit(0 if result.same else 1)
 
 
 def _lines(found: "ModelDifference") -> Iterator[str]:

@@ -32,7 +32,7 @@ def extras(
 
     names = models or known_samples(samples)
     if weights:
-        packages = sorted({one for name in names for one in weights_of(find_recipe(name, samples))})
+        packages = sorted({item for name in names for item in weights_of(find_recipe(name, samples))})
         if packages:
             say(" ".join(packages))
         return

@@ -24,9 +24,9 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """One line a row, its cells one below the other; whatever in a cell could steer the terminal is escaped."""
     cells = [[visible(cell) for cell in row] for row in rows]
     count = max((len(row) for row in cells), default=0)
-    widths = [max((len(row[at]) for row in cells if at < len(row)), default=0) for at in range(count)]
+    widths = [max((len(row[index]) for row in cells if index < len(row)), default=0) for index in range(count)]
     for row in cells:
-        padded = (cell.ljust(min(widths[at], _WIDEST)) for at, cell in enumerate(row))
+        padded = (cell.ljust(min(widths[index], _WIDEST)) for index, cell in enumerate(row))
         yield f"  {_GAP.join(padded)}".rstrip()
 
 
@@ -61,9 +61,9 @@ def page(name: str, summary: "Summary", problems: "Sequence[Problem]" = ()) -> I
     if summary.network is not None:
         yield from _section("Layers", list(_layers(summary.network)))
         yield f"  {visible(_totals(summary.network))}"
-    for number, (member, inner) in enumerate(summary.members):
+    for index, (member, inner) in enumerate(summary.members):
         yield ""
-        yield from page(f"model{number} {member}".rstrip(), inner)
+        yield from page(f"model{index} {member}".rstrip(), inner)
 
 
 def _first(problems: "Sequence[Problem]") -> Iterator[str]:
@@ -145,10 +145,10 @@ def _neighbors(neighbors: "NearestNeighbors") -> list[Sequence[str]]:
 
 def _layers(network: "Network") -> Iterator[Sequence[str]]:
     surplus = len(network.layers) - _SHOWN_LAYERS
-    for number, layer in enumerate(network.layers):
-        if surplus > 0 and number == _SHOWN_LAYERS // 2:
+    for index, layer in enumerate(network.layers):
+        if surplus > 0 and index == _SHOWN_LAYERS // 2:
             yield (f"… {surplus} more",)
-        if surplus > 0 and _SHOWN_LAYERS // 2 <= number < _SHOWN_LAYERS // 2 + surplus:
+        if surplus > 0 and _SHOWN_LAYERS // 2 <= index < _SHOWN_LAYERS // 2 + surplus:
             continue
         shape = " × ".join("?" if length is None else str(length) for length in layer.shape or ())
         count = f"{layer.parameters:,}" if layer.parameters else ""

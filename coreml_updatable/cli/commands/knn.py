@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def as_json(proved: "ProvedKNN", path: Path | None, size: int, *, cut: bool) -> dict[str, Any]:
-    made = proved.model
+    result = proved.model
     return {
         "model": None if path is None else str(path),
         "bytes": size,
         "extractor": "cut before the head" if cut else "as it is",
-        "embedding": {"name": str(pipeline_of(made).models[0].description.output[0].name), "length": _length(made)},
-        "outputs": [str(feature.name) for feature in made.description.output],
-        "samples": [{"label": label, "count": count} for label, count in sample_counts(made).items()],
+        "embedding": {"name": str(pipeline_of(result).models[0].description.output[0].name), "length": _length(result)},
+        "outputs": [str(feature.name) for feature in result.description.output],
+        "samples": [{"label": label, "count": count} for label, count in sample_counts(result).items()],
         "largest_difference": proved.agreement.difference,
         "proved": proved.agreement.proved,
         "notes": list(proved.agreement.notes),

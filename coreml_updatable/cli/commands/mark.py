@@ -176,7 +176,7 @@ def mark(
         layouts.expect(marked, wanted)
 
     with located("model", model):
-        made, proof = marked_and_proved(
+        result, proof = marked_and_proved(
             before,
             settings,
             expect,
@@ -191,16 +191,16 @@ def mark(
             head=head,
             loss=None if loss is None else _LOSSES[loss],
         )
-    warnings = [str(problem) for problem in expect_valid(made.model, "marked model")]
-    laid = layouts.made(made.model, wanted)
+    warnings = [str(problem) for problem in expect_valid(result.model, "marked model")]
+    laid = layouts.made(result.model, wanted)
     written = [] if dry_run else paths
-    layouts.write(laid.models if laid else [made.model], written)
-    free = reserved_labels(made.model)
+    layouts.write(laid.models if laid else [result.model], written)
+    free = reserved_labels(result.model)
     added = len(free) - (0 if new else have)
     done = Marking(
         model=str(written[0]) if written else None,
-        repairs=tuple(made.repairs),
-        updatable=tuple(str(layer.name) for layer in network_of(last_member(made.model)).layers if layer.isUpdatable),
+        repairs=tuple(result.repairs),
+        updatable=tuple(str(layer.name) for layer in network_of(last_member(result.model)).layers if layer.isUpdatable),
         reserved_labels=free,
         reserved_added=added,
         reserved_share=reserved_share if added else None,

@@ -43,15 +43,15 @@ def models(
     """Build all samples without downloads; stop at the first failure."""
     from coreml_updatable.cli.commands.build import build
 
-    found = list(every_sample(samples))
-    if not found:
+    result = list(every_sample(samples))
+    if not result:
         raise BuildError(f"{samples}: contains no sample models, expected folders with a recipe.toml; check the path")
-    names = [name for name, reason in found if reason is None]
-    for number, (name, reason) in enumerate(found, start=1):
+    names = [name for name, reason in result if reason is None]
+    for index, (name, reason) in enumerate(result, start=1):
         if reason is not None:
-            note(f"[{number}/{len(found)}] {name}: skipped, {reason}")
+            note(f"[{index}/{len(result)}] {name}: skipped, {reason}")
             continue
-        note(f"[{number}/{len(found)}] {name}")
+        note(f"[{index}/{len(result)}] {name}")
         try:
             build(name, out=out, samples=samples)
         except UserError as error:

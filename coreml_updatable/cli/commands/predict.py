@@ -70,10 +70,10 @@ def table(model: Model, answers: Sequence[tuple[str, Mapping[str, str]]], room: 
     outputs.sort(key=lambda name: name != label)
     # The first column is never folded, so that no part of a name begins a line.
     first = Column("input", no_wrap=True, overflow="ellipsis")
-    made = Table(first, *(Column(Text(_named(name))) for name in outputs), box=None, pad_edge=False)
+    result = Table(first, *(Column(Text(_named(name))) for name in outputs), box=None, pad_edge=False)
     for name, answer in answers:
-        made.add_row(Text(visible(shortened(name, room))), *(Text(answer.get(output, "")) for output in outputs))
-    return made
+        result.add_row(Text(visible(shortened(name, room))), *(Text(answer.get(output, "")) for output in outputs))
+    return result
 
 
 def _short(value: Any, top: int | None) -> str:
@@ -195,8 +195,8 @@ def predict(
     from coreml_updatable.runtime import load
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
-    told = chosen(assume or [])
-    runnable = load(model, assumptions=told.assumptions)
+    result = chosen(assume or [])
+    runnable = load(model, assumptions=result.assumptions)
     features = features_of(runnable.message, fit)
     faults: list[str] = []
     if other == "coreml":
@@ -217,8 +217,8 @@ def predict(
     if answered and features.resized:
         note(f"pictures of another size: {features.fit}")
     note(*(f"{path}: {', '.join(changes)}" for path, changes in heard.items()))
-    if told.named and runnable.message.WhichOneof("Type") in VOTERS:
-        note(f"assumptions: {told}")
+    if result.named and runnable.message.WhichOneof("Type") in VOTERS:
+        note(f"assumptions: {result}")
     for cut in all_cut_outputs(runnable.message) if answered else ():
         note(str(cut))
     for sentence in faults:
@@ -268,7 +268,7 @@ def _answers(model: "RunnableModel", rows: Iterator[NamedRow], faults: list[str]
     count = 1  # the first row alone tells how large answers are
     while block := list(islice(rows, count)):
         try:
-            found = model.predict([row for _, row in block])
+            result = model.predict([row for _, row in block])
         except DataError:
             for name, row in block:
                 try:
@@ -276,8 +276,8 @@ def _answers(model: "RunnableModel", rows: Iterator[NamedRow], faults: list[str]
                 except DataError as error:
                     faults.append(str(named(error, [name])))
         else:
-            count = min(AT_A_TIME, max(1, ANSWER_BYTES // max(1, *(_size(answer) for answer in found))))
-            yield from ((name, answer) for (name, _), answer in zip(block, found, strict=True))
+            count = min(AT_A_TIME, max(1, ANSWER_BYTES // max(1, *(_size(answer) for answer in result))))
+            yield from ((name, answer) for (name, _), answer in zip(block, result, strict=True))
 
 
 def _overlaid(model: Model, answers: Iterator[NamedRow], folder: Path, features: "Features") -> Iterator[NamedRow]:
@@ -291,16 +291,16 @@ def _overlaid(model: Model, answers: Iterator[NamedRow], folder: Path, features:
     feature = features.the_picture("--overlay")
     taken: set[Path] = set()
     for name, answer in answers:
-        made = overlay(model, picture_of(Path(name), feature, features), answer)
-        path, number = folder / f"{Path(name).stem}.png", 1
+        result = overlay(model, picture_of(Path(name), feature, features), answer)
+        path, index = folder / f"{Path(name).stem}.png", 1
         while path in taken:
-            number += 1
-            path = folder / f"{Path(name).stem}-{number}.png"
+            index += 1
+            path = folder / f"{Path(name).stem}-{index}.png"
         taken.add(path)
         content = BytesIO()
-        made.picture.save(content, "PNG")
+        result.picture.save(content, "PNG")
         write_atomically(path, content.getvalue())
-        shares = ", ".join(f"{label} {share:.0%}" for label, share in list(made.shares.items())[:SOUND_SHOWN])
+        shares = ", ".join(f"{label} {share:.0%}" for label, share in list(result.shares.items())[:SOUND_SHOWN])
         note(f"{path}: {shares}" if shares else str(path))
         yield name, answer
 

@@ -44,27 +44,27 @@ def probes(
 def _write(out: Path) -> None:
     from coreml_updatable.updating.probes import write_probes
 
-    made = write_probes(out)
-    say(f"{out}: {len(made)} probes and probes.json; see docs/probes.md for how to run them on a device")
+    result = write_probes(out)
+    say(f"{out}: {len(result)} probes and probes.json; see docs/probes.md for how to run them on a device")
 
 
 def _read(path: Path, out: Path | None, *, json: bool) -> int:
     from coreml_updatable.cli.assumptions import store
     from coreml_updatable.updating.probes.asking import judged
 
-    given, found = judged(path, out)
-    choices = {verdict.assumption: verdict.choice for verdict in found if verdict.choice is not None}
+    given, result = judged(path, out)
+    choices = {verdict.assumption: verdict.choice for verdict in result if verdict.choice is not None}
     kept = store(choices, given.source) if choices else None
     if json:
-        _print_json(found, given)
+        _print_json(result, given)
     else:
         say(
-            *(verdict.sentence for verdict in found),
+            *(verdict.sentence for verdict in result),
             f"stored as your default in {kept}" if kept else "nothing to store",
         )
         if out is not None:
             say(f"{out}: the results of {given.source}, to send in or to read again")
-    return int(any(verdict.choice is None and verdict.decisive for verdict in found))
+    return int(any(verdict.choice is None and verdict.decisive for verdict in result))
 
 
 def _print_json(found: list["Verdict"], given: "DeviceResults") -> None:

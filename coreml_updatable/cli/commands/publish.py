@@ -103,11 +103,11 @@ def _tell(done: "Published", site: Path, *, json: bool) -> None:
     outcomes = {"published": done.new, "unchanged": done.unchanged, "removed": done.removed}
     kept = {"kept_reports": done.kept_reports}
     if json:
-        told = {
+        result = {
             word: [{"name": name, "version": version} for name, version in of]
             for word, of in {**outcomes, **kept}.items()
         }
-        say_json({"site": str(site), "serial": done.index.serial, "expires": done.index.expires, **told}, indent=2)
+        say_json({"site": str(site), "serial": done.index.serial, "expires": done.index.expires, **result}, indent=2)
         return
     for word, releases in outcomes.items():
         for name, version in releases:

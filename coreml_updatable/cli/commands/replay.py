@@ -34,13 +34,13 @@ def replay(
     stages = replay_vectors(given, vectors.parent, message)
     same = is_of(given, model.read_bytes())
     if json:
-        told = {"model": str(model), "is_the_recorded_file": same, "stages": [asdict(stage) for stage in stages]}
-        say_json(told, indent=2)
+        facts = {"model": str(model), "is_the_recorded_file": same, "stages": [asdict(stage) for stage in stages]}
+        say_json(facts, indent=2)
     else:
         if not same:
             say(f"note: {model} is not the file that the vectors were made with ({given.model})")
         for stage in stages:
-            found = f"largest difference {stage.largest:.2g} ({stage.allowed:g} allowed)"
+            result = f"largest difference {stage.largest:.2g} ({stage.allowed:g} allowed)"
             device = ", ".join(f"{name}={choice}" for name, choice in stage.outcome.items())
-            say(*stage.faults, f"{stage.name}: {stage.rows} predictions, {found}{device and f'; as with {device}'}")
+            say(*stage.faults, f"{stage.name}: {stage.rows} predictions, {result}{device and f'; as with {device}'}")
     raise typer.Exit(int(any(stage.faults for stage in stages)))

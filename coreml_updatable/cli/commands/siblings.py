@@ -49,16 +49,16 @@ def siblings(
     with located("model", model):
         loaded = load(model)
         rows = None if samples is None else _rows(samples, loaded.message)
-        made = make_siblings(loaded, out.path, engines, rows)
+        result = make_siblings(loaded, out.path, engines, rows)
     if json:
-        say_json([{**asdict(one), "folder": str(one.folder)} for one in made], indent=1)
+        say_json([{**asdict(entry), "folder": str(entry.folder)} for entry in result], indent=1)
         return
-    for one in made:
-        size = sum(one.files.values())
+    for item in result:
+        size = sum(item.files.values())
         say(
-            f"{one.folder}: {len(one.files)} files, {size / 1e6:.2f} MB; trained beside the update for "
-            f"{one.agreement.steps} steps: weights within {one.agreement.weights:.1e} of the largest change, answers "
-            f"within {one.agreement.answers:.1e}"
+            f"{item.folder}: {len(item.files)} files, {size / 1e6:.2f} MB; trained beside the update for "
+            f"{item.agreement.steps} steps: weights within {item.agreement.weights:.1e} of the largest change, answers "
+            f"within {item.agreement.answers:.1e}"
         )
 
 

@@ -47,7 +47,7 @@ def tune(
     target = out.file() if out is not None else None
     if recipe is not None:
         expect_recipe(recipe)
-    with watched(quiet=json) as told:
+    with watched(quiet=json) as progress:
         tuned = run(
             model,
             data,
@@ -59,7 +59,7 @@ def tune(
             scenario=scenario,
             replay=replay,
             fit=fit,
-            on_progress=lambda fraction, detail: told("tuning", fraction, detail),
+            on_progress=lambda fraction, detail: progress("tuning", fraction, detail),
         )
     result = tuned.result
     if target is not None:

@@ -115,7 +115,7 @@ class Trained:
         return {
             "rows": self.rows,
             "parameters": dict(self.context.parameters),
-            "epochs": [{"epochIndex": number, "lossValue": loss} for number, loss in enumerate(self.losses)],
+            "epochs": [{"epochIndex": index, "lossValue": loss} for index, loss in enumerate(self.losses)],
             "layers": list(self.changes.layers),
             "samples": self.changes.samples,
             "added": dict(self.changes.added),
@@ -166,7 +166,7 @@ def train(
                 losses.append(context.metrics["lossValue"])
             tell(context)
 
-        rows = chain.from_iterable(_frozen(runnable, one, fit, names) for one in (data, replay) if one is not None)
+        rows = chain.from_iterable(_frozen(runnable, item, fit, names) for item in (data, replay) if item is not None)
         with located("model", model):
             task = UpdateTask(runnable, rows, parameters, on_event)
             try:

@@ -34,11 +34,11 @@ class Features:
         """The one input that an array can be."""
         return self._alone(list(self.inputs.values()), f"{where}: is one array")
 
-    def _alone(self, features: list[FeatureDescription], found: str) -> FeatureDescription:
+    def _alone(self, features: list[FeatureDescription], result: str) -> FeatureDescription:
         needed = [name for name, feature in self.inputs.items() if not feature.type.isOptional]
         if len(features) != 1 or any(name != features[0].name for name in needed):
             raise DataError(
-                f"{found}, but the model reads {self._listed()}; pass rows with all of them as .json or .csv"
+                f"{result}, but the model reads {self._listed()}; pass rows with all of them as .json or .csv"
             )
         return features[0]
 

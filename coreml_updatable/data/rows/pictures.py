@@ -38,5 +38,5 @@ def picture_of(path: Path, feature: FeatureDescription, features: Features) -> I
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures in a folder and those below it, by name. Hidden files and other kinds are passed over."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    result = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in result if not any(part.startswith(".") for part in path.relative_to(folder).parts))

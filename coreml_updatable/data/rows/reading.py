@@ -23,10 +23,10 @@ ROW = re.compile(r"^row (\d+): ")
 def named(error: UserError, names: Sequence[str]) -> UserError:
     """The same error; ``names`` are those of the rows it counts."""
     text = str(error)
-    found = ROW.match(text)
-    if found is None or int(found[1]) >= len(names):
+    match = ROW.match(text)
+    if match is None or int(match[1]) >= len(names):
         return error
-    return type(error)(f"{names[int(found[1])]}: {text[found.end() :]}")
+    return type(error)(f"{names[int(match[1])]}: {text[match.end() :]}")
 
 
 COPIES = 3  # of a row, until a model has read it
@@ -47,14 +47,14 @@ def array_rows(path: Path, features: Features) -> Iterator[tuple[str, dict[str, 
     if array.ndim == rank:
         yield str(path), {feature.name: np.array(array)}
     else:
-        for number, row in enumerate(array):
-            yield f"{path}[{number}]", {feature.name: np.array(row)}
+        for index, row in enumerate(array):
+            yield f"{path}[{index}]", {feature.name: np.array(row)}
 
 
 def arrays_in(folder: Path) -> list[Path]:
     """The .npy files in a folder and those below it, by name. Hidden files are passed over."""
-    found = (path for path in folder.rglob("*.npy") if path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    result = (path for path in folder.rglob("*.npy") if path.is_file())
+    return sorted(path for path in result if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def _rank(feature: FeatureDescription) -> int:
@@ -111,8 +111,8 @@ def training_rows(
         yield from rows_of(data, features)
         return
     files, target = labelled_files(data, features), target_of(model)
-    for number, (folder, file) in enumerate(files):
-        on_file(number, len(files))
+    for index, (folder, file) in enumerate(files):
+        on_file(index, len(files))
         label = label_of(target, folder.name, str(folder))
         for name, row in rows_of(file, features):
             yield name, {**row, target.name: label}

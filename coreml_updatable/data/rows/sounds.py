@@ -25,10 +25,10 @@ def is_sound(path: Path) -> bool:
 
 def sounds_in(folder: Path) -> list[Path]:
     """The sounds in a folder and those below it, by name; none where it has .npy files. Hidden files are left out."""
-    found = (path for path in folder.rglob("*") if is_sound(path) and path.is_file())
+    result = (path for path in folder.rglob("*") if is_sound(path) and path.is_file())
     if next(folder.rglob("*.npy"), None) is not None:
         return []
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in result if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def usual_hop(samples: int) -> int:
@@ -42,7 +42,7 @@ def windows(wave: Float32Array, samples: int, hop: int) -> Float32Array:
     if (hops + 1) * samples > MAX_VALUES:
         raise DataError(f"sound: makes {hops + 1:,} windows of {samples:,} samples; cut it, or take a longer hop")
     padded = np.pad(wave, (0, samples + hops * hop - len(wave)))
-    return np.stack([padded[number * hop : number * hop + samples] for number in range(hops + 1)])
+    return np.stack([padded[index * hop : index * hop + samples] for index in range(hops + 1)])
 
 
 def clip_rows(

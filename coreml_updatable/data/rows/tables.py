@@ -72,10 +72,10 @@ def _json_values(path: Path) -> Iterator[tuple[str, Any]]:
             yield str(path), text.value()
         else:
             text.skip()
-            number = 0
-            while text.next() != "]" or number:
-                yield f"{path}[{number}]", text.value()
-                number += 1
+            index = 0
+            while text.next() != "]" or index:
+                yield f"{path}[{index}]", text.value()
+                index += 1
                 after = text.next()
                 if after not in (",", "]"):
                     raise text.fault("Expecting ',' delimiter")
@@ -139,8 +139,8 @@ class _Text:
         line = self._line(self._at if at is None else at)
         return DataError(f"{self._path}: is not valid JSON (line {line}: {message}); expected a row or a list of rows")
 
-    def _line(self, at: int) -> int:
-        return self._lines + self._held.count("\n", 0, at)
+    def _line(self, index: int) -> int:
+        return self._lines + self._held.count("\n", 0, index)
 
     def _more(self, size: int) -> bool:
         """Read the next chunk and discard decoded text; False at the end."""

@@ -35,9 +35,9 @@ def handed_over(parts: Parts) -> FeatureDescription:
         )
     given = feature_named(parts.extractor.description.output, str(inputs[0].name))
     if given is None:
-        found = ", ".join(repr(str(feature.name)) for feature in parts.extractor.description.output) or "nothing"
+        result = ", ".join(repr(str(feature.name)) for feature in parts.extractor.description.output) or "nothing"
         raise ModelError(
-            f"head: reads {str(inputs[0].name)!r}, but the extractor outputs {found}; use two files of the same split"
+            f"head: reads {str(inputs[0].name)!r}, but the extractor outputs {result}; use two files of the same split"
         )
     if not equal_types(given, inputs[0]):
         raise ModelError(
@@ -50,10 +50,10 @@ def handed_over(parts: Parts) -> FeatureDescription:
 def training_inputs(parts: Parts) -> list[FeatureDescription]:
     """Return the training inputs of the whole model: the head's, with the extractor's inputs for the features."""
     features = str(parts.head.description.input[0].name)
-    found: list[FeatureDescription] = []
+    result: list[FeatureDescription] = []
     for feature in parts.head.description.trainingInput:
-        found.extend(parts.extractor.description.input if feature.name == features else [feature])
-    return found
+        result.extend(parts.extractor.description.input if feature.name == features else [feature])
+    return result
 
 
 NAMES = ("extractor", "head")
@@ -63,22 +63,22 @@ def to_pipeline(parts: Parts) -> Model:
     """Return a ``pipelineClassifier`` of both parts (a ``pipeline`` for a plain head), described like the head."""
     handed_over(parts)
     head = parts.head.description
-    made = Model_pb2.Model()
+    result = Model_pb2.Model()
     versions = (LOWEST_SPECIFICATION_VERSION, parts.extractor.specificationVersion, parts.head.specificationVersion)
-    made.specificationVersion = max(versions)
-    made.isUpdatable = parts.head.isUpdatable
+    result.specificationVersion = max(versions)
+    result.isUpdatable = parts.head.isUpdatable
     classifies = bool(head.predictedFeatureName)
-    inner = made.pipelineClassifier.pipeline if classifies else made.pipeline
+    inner = result.pipelineClassifier.pipeline if classifies else result.pipeline
     inner.models.extend([parts.extractor, parts.head])
     inner.names.extend(NAMES)
-    made.description.input.extend(parts.extractor.description.input)
-    made.description.output.extend(head.output)
-    made.description.trainingInput.extend(training_inputs(parts))
-    made.description.predictedFeatureName = head.predictedFeatureName
-    made.description.predictedProbabilitiesName = head.predictedProbabilitiesName
+    result.description.input.extend(parts.extractor.description.input)
+    result.description.output.extend(head.output)
+    result.description.trainingInput.extend(training_inputs(parts))
+    result.description.predictedFeatureName = head.predictedFeatureName
+    result.description.predictedProbabilitiesName = head.predictedProbabilitiesName
     if head.HasField("metadata"):
-        made.description.metadata.CopyFrom(head.metadata)
-    return made
+        result.description.metadata.CopyFrom(head.metadata)
+    return result
 
 
 def from_pipeline(model: Model) -> Parts:
@@ -115,6 +115,6 @@ def _describe(whole: Model, front: Model, back: Model) -> None:
         (whole.trainingInput, back.trainingInput),
     ):
         for feature in taken:
-            told = feature_named(given, str(feature.name))
-            if told is not None and not feature.shortDescription:
-                feature.shortDescription = told.shortDescription
+            result = feature_named(given, str(feature.name))
+            if result is not None and not feature.shortDescription:
+                feature.shortDescription = result.shortDescription

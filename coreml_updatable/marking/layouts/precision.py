@@ -30,31 +30,31 @@ def with_bits(extractor: Model, bits: int) -> Model:
     if extractor.WhichOneof("Type") != "neuralNetwork":
         kind = extractor.WhichOneof("Type")
         raise ModelError(f"extractor: is a {kind}, expected a plain network when changing its bits; omit the bits")
-    made = copy_of(extractor)
-    network = network_of(made)
-    for number, layer in enumerate(network.layers):
+    result = copy_of(extractor)
+    network = network_of(result)
+    for index, layer in enumerate(network.layers):
         if layer_kind(layer) in _LAYERS and _quantized(layer):
-            widen_layer(layer, place(number, layer))
+            widen_layer(layer, place(index, layer))
         elif _quantized(layer):
             raise ModelError(
-                f"{place(number, layer)}: is a {layer_kind(layer)} with quantized weights, expected these only in "
+                f"{place(index, layer)}: is a {layer_kind(layer)} with quantized weights, expected these only in "
                 "convolutions and innerProducts; export the model without quantization"
             )
     widen_halves(network)
-    for number, layer in enumerate(network.layers if bits < 32 else []):
+    for index, layer in enumerate(network.layers if bits < 32 else []):
         if bits == 16:
-            _halve(layer, place(number, layer))
+            _halve(layer, place(index, layer))
         elif layer_kind(layer) in _LAYERS:
-            _quantize(layer, place(number, layer))
-    return made
+            _quantize(layer, place(index, layer))
+    return result
 
 
 def fewest_bits(extractor: Model) -> int:
     """Return the smallest precision of any weight of a plain network, in bits; 32 for another type of model."""
     if extractor.WhichOneof("Type") != "neuralNetwork":
         return 32
-    found = {storage(weights) for layer in network_of(extractor).layers for _, weights in weight_fields(layer)}
-    return 8 if found & {"raw", "int8"} else 16 if "float16" in found else 32
+    result = {storage(weights) for layer in network_of(extractor).layers for _, weights in weight_fields(layer)}
+    return 8 if result & {"raw", "int8"} else 16 if "float16" in result else 32
 
 
 def _quantized(layer: NeuralNetworkLayer) -> bool:

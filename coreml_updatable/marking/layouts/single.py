@@ -135,9 +135,9 @@ def _blobs(model: Model) -> set[str]:
 
 
 def _fresh(name: str, taken: set[str]) -> str:
-    found = free_name(f"{name}_front", taken)
-    taken.add(found)
-    return found
+    result = free_name(f"{name}_front", taken)
+    taken.add(result)
+    return result
 
 
 def to_single(parts: Parts) -> Model:
@@ -152,9 +152,9 @@ def to_single(parts: Parts) -> Model:
     old = is_rank_5(network_of(front))
     if old and not is_rank_5(network_of(back)):
         _leave_old_mapping(front)
-    made = copy_of(back)
+    result = copy_of(back)
     layers = joined_layers(front, back, features)
-    network, changed = network_of(made), network_of(back)
+    network, changed = network_of(result), network_of(back)
     if changed.DESCRIPTOR.name == "NeuralNetworkClassifier":
         network.labelProbabilityLayerName = changed.labelProbabilityLayerName
     network.updateParams.CopyFrom(changed.updateParams)
@@ -163,13 +163,13 @@ def to_single(parts: Parts) -> Model:
     network.preprocessing.extend(network_of(front).preprocessing)
     network.arrayInputShapeMapping = network_of(front).arrayInputShapeMapping
     network.imageInputShapeMapping = network_of(front).imageInputShapeMapping
-    made.specificationVersion = max(front.specificationVersion, back.specificationVersion)
+    result.specificationVersion = max(front.specificationVersion, back.specificationVersion)
     trained = training_inputs(parts)
-    del made.description.input[:]
-    made.description.input.extend(front.description.input)
-    del made.description.trainingInput[:]
-    made.description.trainingInput.extend(trained)
-    return made
+    del result.description.input[:]
+    result.description.input.extend(front.description.input)
+    del result.description.trainingInput[:]
+    result.description.trainingInput.extend(trained)
+    return result
 
 
 def _expect_networks(parts: Parts) -> None:

@@ -49,14 +49,14 @@ def from_single(model: Model) -> Parts:
     shape = blob_shapes(model).get(blob)
     length = element_count(shape) if shape is not None else None
     if shape is None or length is None or not 1 <= length <= MAX_LENGTH:
-        found = "unknown" if shape is None else str(list(shape))
+        result = "unknown" if shape is None else str(list(shape))
         raise ModelError(
-            f"blob {blob!r}: its shape is {found}, expected fixed lengths; export with a fixed input shape"
+            f"blob {blob!r}: its shape is {result}, expected fixed lengths; export with a fixed input shape"
         )
     described = (*model.description.input, *model.description.output, *model.description.trainingInput)
     features = free_name(FEATURES, {*blobs_of(network.layers), *(str(feature.name) for feature in described)})
-    front = [layer for number, layer in enumerate(network.layers) if number not in behind]
-    back = [layer for number, layer in enumerate(network.layers) if number in behind]
+    front = [layer for index, layer in enumerate(network.layers) if index not in behind]
+    back = [layer for index, layer in enumerate(network.layers) if index in behind]
     extractor = _extractor(model, network, front)
     inner = extractor.neuralNetwork
     inner.layers.append(
@@ -81,12 +81,12 @@ def to_files(parts: Parts) -> tuple[Model, Model]:
     return parts.extractor, head
 
 
-def from_files(one: Model, other: Model) -> Parts:
+def from_files(model: Model, other: Model) -> Parts:
     """Return the parts in two models, given in either order. Raises ModelError if they do not belong together."""
-    if one.isUpdatable == other.isUpdatable:
-        found = "both are updatable" if one.isUpdatable else "neither is updatable"
-        raise ModelError(f"files: {found}, expected a frozen extractor and an updatable head; pass these two")
-    parts = Parts(other, copy_of(one)) if one.isUpdatable else Parts(one, copy_of(other))
+    if model.isUpdatable == other.isUpdatable:
+        result = "both are updatable" if model.isUpdatable else "neither is updatable"
+        raise ModelError(f"files: {result}, expected a frozen extractor and an updatable head; pass these two")
+    parts = Parts(other, copy_of(model)) if model.isUpdatable else Parts(model, copy_of(other))
     handed_over(parts)
     seals = parts.head.description.metadata.userDefined
     if SEAL in seals:
@@ -114,47 +114,47 @@ def with_splits_joined(models: Sequence[tuple[str, RunnableModel]]) -> list[Name
     Raises ModelError for a head that was cut from another extractor.
     """
     fronts = {name: model for name, model in models if not model.is_updatable}
-    found, used = list[Named](), set[str]()
+    result, used = list[Named](), set[str]()
     for name, model in models:
         inputs = {str(feature.name) for feature in model.message.description.input}
         is_head = name not in fronts and len(inputs) == 1
-        front = next((one for one in fronts if is_head and inputs <= _made_by(fronts[one])), "")
+        front = next((item for item in fronts if is_head and inputs <= _made_by(fronts[item])), "")
         if not front:
-            found.append(Named(name, model))
+            result.append(Named(name, model))
             continue
         used.add(front)
         joined = to_pipeline(from_files(fronts[front].message, model.message))
         whole = load(joined, assumptions=model.assumptions)
-        found.append(Named(f"{front} + {name}", whole, model.message.ByteSize()))
-    return [one for one in found if one.name not in used]
+        result.append(Named(f"{front} + {name}", whole, model.message.ByteSize()))
+    return [item for item in result if item.name not in used]
 
 
 def _made_by(front: RunnableModel) -> set[str]:
     """What ``front`` outputs and does not read itself."""
     description = front.message.description
-    return {str(one.name) for one in description.output} - {str(one.name) for one in description.input}
+    return {str(item.name) for item in description.output} - {str(item.name) for item in description.input}
 
 
 def _behind_updatable(network: NeuralNetwork) -> set[int]:
     """Numbers of the updatable layers, and of those that read what they make."""
     changing, numbers = set[str](), set[int]()
-    for number, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.layers):
         if layer.isUpdatable or changing & set(layer.input):
-            numbers.add(number)
+            numbers.add(index)
             changing |= set(layer.output)
     return numbers
 
 
 def _crossing(model: Model, network: NeuralNetwork, behind: set[int]) -> str:
     """Return the only blob of the frozen part that the head reads."""
-    frozen = {str(blob) for number, layer in enumerate(network.layers) if number not in behind for blob in layer.output}
+    frozen = {str(blob) for index, layer in enumerate(network.layers) if index not in behind for blob in layer.output}
     shown = [str(feature.name) for feature in model.description.output if feature.name in frozen]
     if shown:
         raise ModelError(
             f"output {shown[0]!r}: comes from a frozen layer, expected only outputs of the head; remove it"
         )
-    made = {str(blob) for number in behind for blob in network.layers[number].output}
-    read = sorted({str(blob) for number in behind for blob in network.layers[number].input} - made)
+    result = {str(blob) for index in behind for blob in network.layers[index].output}
+    read = sorted({str(blob) for index in behind for blob in network.layers[index].input} - result)
     if len(read) != 1:
         names = ", ".join(map(repr, read)) or "none"
         raise ModelError(
@@ -171,24 +171,24 @@ def _crossing(model: Model, network: NeuralNetwork, behind: set[int]) -> str:
 
 
 def _extractor(model: Model, network: NeuralNetwork, layers: Sequence[Model]) -> Model:
-    made = Model_pb2.Model()
-    made.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
-    made.description.input.extend(model.description.input)
+    result = Model_pb2.Model()
+    result.specificationVersion = max(LOWEST_SPECIFICATION_VERSION, model.specificationVersion)
+    result.description.input.extend(model.description.input)
     if model.description.HasField("metadata"):
-        made.description.metadata.CopyFrom(model.description.metadata)
-        made.description.metadata.ClearField("shortDescription")  # it tells of the whole
-    front = made.neuralNetwork
+        result.description.metadata.CopyFrom(model.description.metadata)
+        result.description.metadata.ClearField("shortDescription")  # it tells of the whole
+    front = result.neuralNetwork
     front.layers.extend(layers)
     front.preprocessing.extend(network.preprocessing)
     front.arrayInputShapeMapping = network.arrayInputShapeMapping
     front.imageInputShapeMapping = network.imageInputShapeMapping
-    return made
+    return result
 
 
 def _head(model: Model, features: str, length: int) -> Model:
     """Return a copy of the model whose input is the vector; its layers are chosen later."""
-    made = copy_of(model)
-    network, description = network_of(made), made.description
+    result = copy_of(model)
+    network, description = network_of(result), result.description
     network.ClearField("preprocessing")
     if not is_rank_5(network_of(model)):
         network.arrayInputShapeMapping = NeuralNetwork_pb2.EXACT_ARRAY_MAPPING
@@ -200,7 +200,7 @@ def _head(model: Model, features: str, length: int) -> Model:
     del description.trainingInput[:]
     vector = [description.input[0]]
     description.trainingInput.extend([*vector, *others] if first else [*others, *vector])
-    return made
+    return result
 
 
 def _digest(extractor: Model) -> str:

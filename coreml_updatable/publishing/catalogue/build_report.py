@@ -112,9 +112,9 @@ def read_report_as(
     """The same with the fields of ``kind``, a class for readers that need more of a report."""
     path = folder / REPORT
     if not path.is_file():
-        found = "does not exist" if not folder.is_dir() else f"has no {REPORT}"
+        result = "does not exist" if not folder.is_dir() else f"has no {REPORT}"
         first = "run `coreml-updatable build` first" if remedy == BUILD_AGAIN else remedy
-        raise CatalogueError(f"{folder}: {found}, expected what a build wrote; {first}")
+        raise CatalogueError(f"{folder}: {result}, expected what a build wrote; {first}")
     if path.stat().st_size > MAXIMUM_BYTES:
         raise CatalogueError(f"{path}: is larger than {MAXIMUM_BYTES} bytes; {remedy}")
     content = path.read_bytes()
@@ -126,12 +126,12 @@ def _parsed(
 ) -> Kind:
     try:
         value = json.loads(content)
-        found = value.get("schema")
+        result = value.get("schema")
     except (ValueError, AttributeError, RecursionError):
         raise CatalogueError(f"{where}: is not the report of a build; {remedy}") from None
-    if found not in (SCHEMA, *older) or isinstance(found, bool):
-        raise CatalogueError(f"{where}: {wrong_schema(found, SCHEMA, remedy)}")
-    if found in older:
+    if result not in (SCHEMA, *older) or isinstance(result, bool):
+        raise CatalogueError(f"{where}: {wrong_schema(result, SCHEMA, remedy)}")
+    if result in older:
         value["comparison"] = None
     try:
         report = kind.model_validate(value)

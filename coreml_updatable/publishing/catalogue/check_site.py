@@ -54,18 +54,18 @@ class _Links(HTMLParser):
 
 def broken_links(site: Path, page: Path) -> list[str]:
     """The links of ``page`` that lead to no file beneath ``site`` or to no place on the page; other hosts are left."""
-    found = _Links()
-    found.feed(page.read_text(encoding="utf-8", errors="replace"))
-    return [target for target in dict.fromkeys(found.targets) if not _leads_somewhere(site, page, target, found)]
+    result = _Links()
+    result.feed(page.read_text(encoding="utf-8", errors="replace"))
+    return [target for target in dict.fromkeys(result.targets) if not _leads_somewhere(site, page, target, result)]
 
 
-def _leads_somewhere(site: Path, page: Path, target: str, found: _Links) -> bool:
+def _leads_somewhere(site: Path, page: Path, target: str, result: _Links) -> bool:
     try:
         parts = urlsplit(target)
         if parts.scheme or parts.netloc:
             return True
         if not parts.path:
-            return not parts.fragment or unquote(parts.fragment) in found.anchors
+            return not parts.fragment or unquote(parts.fragment) in result.anchors
         path = (page.parent / unquote(parts.path)).resolve()
         return path.is_relative_to(site.resolve()) and path.is_file()
     except (ValueError, OSError, RuntimeError):  # no address, a name that no file has, links in a circle
@@ -230,7 +230,9 @@ def _previous_faults(site: Path, index: Index, previous: Path) -> Iterator[str]:
     for entry in index.models:
         old = before.entry(entry.name)
         for release in entry.versions:
-            known = next((one for one in old.versions if one.version == release.version), None) if old else None
+            known = (
+                next((version for version in old.versions if version.version == release.version), None) if old else None
+            )
             if known is not None and _sums(known) != _sums(release):
                 yield f"{site / INDEX}: {entry.name} {release.version} has other files than before; raise its version"
 

@@ -118,7 +118,7 @@ class Client:
     def fetch(self, name: str, file: str) -> bytes:
         """The file of the newest version of ``name``, its length and sum those of the index."""
         entry = self.index().entry(name)
-        wanted = next((one for one in entry.versions[0].every_file() if one.file == file), None) if entry else None
+        wanted = next((item for item in entry.versions[0].every_file() if item.file == file), None) if entry else None
         if wanted is None:
             raise CatalogueError(f"{self.site}: has no file {file!r:.100} of a model {name!r:.100}; see its index.json")
         return self._verified(wanted)

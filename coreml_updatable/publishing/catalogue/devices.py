@@ -21,7 +21,7 @@ def read_devices(paths: Sequence[Path]) -> list[tuple[Device, bytes]]:
     from coreml_updatable.updating.probes import all_probes, verdicts
     from coreml_updatable.updating.probes.results import read_results, results_bytes
 
-    found: dict[str, tuple[Device, bytes]] = {}
+    result: dict[str, tuple[Device, bytes]] = {}
     for path in paths:
         given = read_results(path)
         answers = verdicts(all_probes(), given.results)
@@ -46,8 +46,8 @@ def read_devices(paths: Sequence[Path]) -> list[tuple[Device, bytes]]:
             date=given.date,
             choices={answer.assumption: answer.choice for answer in answers},
         )
-        found[file] = (device, content)
-    return list(found.values())
+        result[file] = (device, content)
+    return list(result.values())
 
 
 def _words(text: str) -> str:

@@ -72,7 +72,9 @@ def pruned(index: Index, keep: int) -> Index:
 def with_urls(index: Index, base_url: str) -> Index:
     """``index`` with every url under ``base_url``."""
     models = tuple(
-        entry.model_copy(update={"versions": tuple(_addressed(entry.name, one, base_url) for one in entry.versions)})
+        entry.model_copy(
+            update={"versions": tuple(_addressed(entry.name, version, base_url) for version in entry.versions)}
+        )
         for entry in index.models
     )
     devices = tuple(device.model_copy(update={"url": f"{base_url}{device_path(device)}"}) for device in index.devices)
@@ -107,8 +109,8 @@ def _entry(name: str, versions: Sequence[Release]) -> Entry:
 
 
 def _with(index: Index, entry: Entry) -> Index:
-    others = [one for one in index.models if one.name != entry.name]
-    models = sorted([*others, entry], key=lambda one: one.name.casefold())
+    others = [model for model in index.models if model.name != entry.name]
+    models = sorted([*others, entry], key=lambda item: item.name.casefold())
     return index.model_copy(update={"models": tuple(models)})
 
 

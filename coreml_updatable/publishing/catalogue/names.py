@@ -24,7 +24,7 @@ def is_file_name(text: str) -> bool:
 
 def version_key(version: str) -> tuple[int, ...]:
     """Orders versions number by number; 1.0 and 1.0.0 are equal."""
-    numbers = [int(number) for number in version.split(".")]
+    numbers = [int(part) for part in version.split(".")]
     return tuple(numbers + [0] * (4 - len(numbers)))
 
 

@@ -54,24 +54,24 @@ class Examined:
 def shown(site: Path, entry: Entry, release: Release, words: Words) -> Examined:
     """What its golden vectors ask; nothing where it has none."""
     folder = site / release_folder(entry.name, release.version)
-    found: dict[str, Vectors] = {}
-    for model in sorted(release.models, key=lambda one: one.role == "network" and one.layout != "single"):
-        if model.vectors is not None and model.role not in ("part", *found):  # a further layout is the same network
-            found[model.role] = read_published_vectors(folder / model.vectors)
-    if not found:
+    result: dict[str, Vectors] = {}
+    for model in sorted(release.models, key=lambda item: item.role == "network" and item.layout != "single"):
+        if model.vectors is not None and model.role not in ("part", *result):  # a further layout is the same network
+            result[model.role] = read_published_vectors(folder / model.vectors)
+    if not result:
         return Examined()
-    first = next(iter(found.values()))
+    first = next(iter(result.values()))
     asked = first.exercise(BEFORE)
-    cards = tuple(_card(folder, row, number, found) for number, row in enumerate(asked.asked if asked else ()))
+    cards = tuple(_card(folder, row, index, result) for index, row in enumerate(asked.asked if asked else ()))
     return Examined(cards, _update(first.exercise(AFTER), words))
 
 
-def _card(folder: Path, row: Row, number: int, found: dict[str, Vectors]) -> Card:
+def _card(folder: Path, row: Row, index: int, result: dict[str, Vectors]) -> Card:
     changes = tuple(
-        AnswerChange(role, _said(before.outcomes[0].answers[number]), _said(after.outcomes[0].answers[number]))
-        for role, vectors in found.items()
+        AnswerChange(role, _said(before.outcomes[0].answers[index]), _said(after.outcomes[0].answers[index]))
+        for role, vectors in result.items()
         if (before := vectors.exercise(BEFORE)) and (after := vectors.exercise(AFTER))
-        if before.asked[number : number + 1] == after.asked[number : number + 1] == (row,)
+        if before.asked[index : index + 1] == after.asked[index : index + 1] == (row,)
     )
     pictures = [name for name, value in row.items() if isinstance(value, Picture)]
     if len(pictures) != 1:
@@ -107,7 +107,7 @@ LABELS = {"report.html": "report of the build", EXAMPLES: "report with pictures"
 
 def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, bytes]:
     """Path -> HTML; the releases that ``index`` names lie in ``site`` already."""
-    made: dict[str, bytes] = {}
+    result: dict[str, bytes] = {}
     cards = []
     for entry in index.models:
         release = entry.versions[0]
@@ -115,9 +115,9 @@ def pages(site: Path, index: Index, public_key: str | None) -> Mapping[str, byte
         pictures = shown(site, entry, release, words_for(report.noun))
         if report.data.origin == "photos":  # the vectors of somebody's photos are generated, and nothing to look at
             pictures = Examined()
-        made[entry.page] = _model_page(entry, release, report, pictures, index, public_key)
+        result[entry.page] = _model_page(entry, release, report, pictures, index, public_key)
         cards.append(_list_card(entry, release, report, pictures))
-    return {**made, LIST: _list_page(cards, device_table(index.devices), public_key)}
+    return {**result, LIST: _list_page(cards, device_table(index.devices), public_key)}
 
 
 def expect_shown(site: Path, releases: Iterable[tuple[Entry, Release]]) -> None:
@@ -166,14 +166,14 @@ def _list_card(entry: Entry, release: Release, report: BuildReport, pictures: Ex
         "version": release.version,
         "description": release.description,
         "least_ios": first.least_ios,
-        "input": ", ".join(one.type for one in first.inputs),
+        "input": ", ".join(value.type for value in first.inputs),
         "labels": listed(list(release.labels)),
-        "sizes": [(title(one), one.bytes) for one in ordered(release)],
+        "sizes": [(title(item), item.bytes) for item in ordered(release)],
         "bytes": min(model.bytes for model in release.models),
         "text": " ".join(words).lower(),
         "figures": _figures(report),
         "accuracy": 0 if base is None else math.floor(1000 * base.share) / 10,
-        "pictures": [drawn[number] for number in evenly(len(drawn), IN_A_STRIP)],
+        "pictures": [drawn[index] for index in evenly(len(drawn), IN_A_STRIP)],
     }
 
 
@@ -219,32 +219,34 @@ def _base_accuracy(report: BuildReport) -> MeasuredAccuracy | None:
     comparison = report.compared()
     if comparison is None:
         return None
-    found = comparison.entrants[0].last(0).intervals["base_accuracy"]
-    return MeasuredAccuracy(found.mean, comparison.test_rows, found.low, found.high)
+    result = comparison.entrants[0].last(0).intervals["base_accuracy"]
+    return MeasuredAccuracy(result.mean, comparison.test_rows, result.low, result.high)
 
 
 def _figures(report: BuildReport) -> list[tuple[str, str]]:
     """What a card says of a model's accuracy, data and backbone, as pairs of a term and its text."""
-    told, comparison, base = [], report.compared(), _base_accuracy(report)
+    sentences, comparison, base = [], report.compared(), _base_accuracy(report)
     if base is not None:
-        told.append(("Base accuracy", with_interval(base)))
+        sentences.append(("Base accuracy", with_interval(base)))
     if comparison is not None:
         shots = next((count for count in comparison.shots if count >= SHOTS), comparison.shots[-1])
-        found = comparison.entrants[0].last(shots).intervals["personal_accuracy"]
-        personal = mean_with_interval(found, comparison.held_out_rows)
-        told.append((f"After {counted(shots, 'shot')}", f"personal accuracy {personal}"))
+        result = comparison.entrants[0].last(shots).intervals["personal_accuracy"]
+        personal = mean_with_interval(result, comparison.held_out_rows)
+        sentences.append((f"After {counted(shots, 'shot')}", f"personal accuracy {personal}"))
     words = words_for(report.noun)
-    told.append(("Data", f"{words.picture}s, {DATA[report.data.origin]}"))
+    sentences.append(("Data", f"{words.picture}s, {DATA[report.data.origin]}"))
     architecture = report.source.get("architecture", "")
     if report.source.get("weights") == "pretrained":
         license = report.source.get("license of the weights", "license not known")
-        told.append(("Backbone", f"{architecture}, pretrained ({license})"))
-    return told
+        sentences.append(("Backbone", f"{architecture}, pretrained ({license})"))
+    return sentences
 
 
 def _model_card(release: Release, report: BuildReport, words: Words) -> list[tuple[str, str]]:
     """Intended use, data, limits and versions, in the order of a model card (Mitchell et al. 2019)."""
-    weakest = min(report.base.labels, key=lambda one: one.recall.share) if report.base and report.base.labels else None
+    weakest = (
+        min(report.base.labels, key=lambda item: item.recall.share) if report.base and report.base.labels else None
+    )
     limits = [f"It answers one of its {len(release.labels)} labels, whatever it is shown."]
     if report.data.origin == "drawn":
         limits.append(f"It was measured on drawings; nothing is known of real {words.photo}s.")
@@ -296,7 +298,7 @@ def _owner(comparison: Comparison, release: Release) -> dict[str, Any]:
         "orders": comparison.owners,
         "curves": curves(comparison, rows_of(comparison, SERIES))[:2],
         "accuracies": [
-            {"pictures": first.pictures, "on": first.measured_on, "shares": [_told(one) for one in same]}
+            {"pictures": first.pictures, "on": first.measured_on, "shares": [_told(item) for item in same]}
             for first, *others in zip(*(model.accuracies for model in learners), strict=True)
             for same in ((first, *others),)
         ],
@@ -316,11 +318,11 @@ def store_swift(entry: Entry, model: ModelFile, base_url: str, public_key: str |
     form = {"network": "network" if model.layout == "single" else None, "k-NN": "neighbors"}.get(model.role)
     given = model.inputs[0].type if len(model.inputs) == 1 else ""
     shape = SHAPE.fullmatch(given)
-    outputs = [one.type for one in model.outputs]
-    teaches = "String" in outputs and any(one.startswith("Dictionary (String") for one in outputs)
+    outputs = [output.type for output in model.outputs]
+    teaches = "String" in outputs and any(output.startswith("Dictionary (String") for output in outputs)
     if model.update is None or form is None or not teaches or not (shape or given.startswith("Image")):
         return ""
-    labels = [str(one) for one in model.labels or ()]
+    labels = [str(item) for item in model.labels or ()]
     return template("catalogue/store.swift.j2", escape=False).render(
         type=model.file.removesuffix(".mlmodel"),
         entry=entry.name,

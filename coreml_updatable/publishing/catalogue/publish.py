@@ -64,9 +64,9 @@ MEASURED_TIMES = {
 NAMED_BY_PEOPLE = frozenset({"labels", "refused"})  # whose keys are labels or models
 
 
-def says_the_same(one: bytes, other: bytes) -> bool:
+def says_the_same(item: bytes, other: bytes) -> bool:
     """``one`` and ``other``: report.json, both read before."""
-    return one == other or _lasting(json.loads(one)) == _lasting(json.loads(other))
+    return item == other or _lasting(json.loads(item)) == _lasting(json.loads(other))
 
 
 def _lasting(report: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def publish(
             for index in (grown, kept):
                 refuse_unsigned(site, to_bytes(index), keys, signers)
             newest = {entry.name: (entry, entry.versions[0]) for index in (grown, kept) for entry in index.models}
-            expect_shown(site, (one for name, one in newest.items() if (name, one[1].version) not in staged))
+            expect_shown(site, (item for name, item in newest.items() if (name, item[1].version) not in staged))
             for name, version in staged:
                 put_in_place(staging / name / version, site, release_folder(name, version))
             _write_files(site, {device_path(device): content for device, content in answered})
@@ -186,7 +186,7 @@ def _staged(
     came_from: dict[str, Path] = {}
     new: Staged = {}
     unchanged = {}
-    for number, build in enumerate(builds):
+    for index, build in enumerate(builds):
         report, content = read_report(build)
         name = report.name
         if name.casefold() in came_from:
@@ -197,7 +197,7 @@ def _staged(
         known = published_as(old, report)
         if known is not None:
             verify_build(build, report)
-            if with_examples and (build / EXAMPLES).is_file() and EXAMPLES not in {one.file for one in known.files}:
+            if with_examples and (build / EXAMPLES).is_file() and EXAMPLES not in {file.file for file in known.files}:
                 raise CatalogueError(
                     f"{build}: version {known.version} of {name} was published without examples, and a version never "
                     "changes; raise metadata.version in the recipe and build again, or leave out --with-examples"
@@ -205,7 +205,7 @@ def _staged(
             _, published = read_published_report(site / release_folder(name, known.version))
             unchanged[name, known.version] = says_the_same(published, content) and has_the_same_files(known, report)
             continue
-        arrived = site / STAGING / f"{number}"
+        arrived = site / STAGING / f"{index}"
         release = read_release(build, report, content, arrived, with_examples=with_examples)
         refuse_other_bytes(old, name, release)
         put_in_place(arrived, site / STAGING, PurePosixPath(name, release.version))

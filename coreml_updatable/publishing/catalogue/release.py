@@ -111,13 +111,13 @@ def has_the_models(release: Release, report: BuildReport) -> bool:
 
     The files about them, such as golden vectors, are written by this version of the tool, and may differ.
     """
-    sums = {name: one.sha256 for name, one in report.files.items()}
+    sums = {name: file.sha256 for name, file in report.files.items()}
     return _models(_sums(release)) == _models(sums)
 
 
 def has_the_same_files(release: Release, report: BuildReport) -> bool:
     """Return whether the files about the models are the same too, apart from what a run measured."""
-    sums = {name: one.sha256 for name, one in report.files.items()}
+    sums = {name: file.sha256 for name, file in report.files.items()}
     return _lasting(_sums(release)) == _lasting(sums)
 
 
@@ -150,10 +150,10 @@ def _files(folder: Path, report: BuildReport) -> Iterator[BuildFile]:
         if not path.is_file():
             raise CatalogueError(f"{path}: is missing, but {REPORT} lists it; build the model again")
         content = path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected.sha256:
+        hasher = hashlib.sha256(content).hexdigest()
+        if hasher != expected.sha256:
             raise CatalogueError(f"{path}: has changed since it was built; build the model again")
-        yield BuildFile(file, content, found)
+        yield BuildFile(file, content, hasher)
 
 
 def _copied(read: BuildFile, target: Path) -> File:
@@ -185,13 +185,15 @@ def model_entry(entry: File, model: Model, report: BuildReport) -> ModelFile:
     """The entry of the file ``entry``, which holds ``model``, of the build that ``report`` is of."""
     file = entry.file
     summary = summarize(model)
-    compared = file in [one.file for one in report.models]
+    compared = file in [item.file for item in report.models]
     role = _role(file, model, report)
     return ModelFile(
         **entry.model_dump(),
         role=role,
         layout=_layout(model, report),
-        other_variant=next((one.file for one in report.models if one.kind != role), None) if role != "part" else None,
+        other_variant=next((item.file for item in report.models if item.kind != role), None)
+        if role != "part"
+        else None,
         kind=summary.kind,
         specification_version=summary.specification_version,
         least_ios=_least_ios(file, summary),
@@ -208,7 +210,7 @@ def model_entry(entry: File, model: Model, report: BuildReport) -> ModelFile:
 
 def _role(file: str, model: Model, report: BuildReport) -> Role:
     """Beside both variants lie further layouts of the network: whole, or one of the two parts of a split."""
-    known: Role | None = next((one.kind for one in report.models if one.file == file), None)
+    known: Role | None = next((item.kind for item in report.models if item.file == file), None)
     return known or ("network" if _is_whole(model, report) else "part")
 
 
@@ -240,7 +242,9 @@ def _vectors(file: str, report: BuildReport) -> str | None:
 
 
 def _features(features: Sequence[Feature]) -> tuple[FeatureEntry, ...]:
-    return tuple(FeatureEntry(name=one.name, type=one.type, description=one.description) for one in features)
+    return tuple(
+        FeatureEntry(name=feature.name, type=feature.type, description=feature.description) for feature in features
+    )
 
 
 def _update(summary: Summary) -> UpdateEntry | None:
@@ -248,8 +252,8 @@ def _update(summary: Summary) -> UpdateEntry | None:
     if update is None:
         return None
     parameters = tuple(
-        ParameterEntry(name=one.name, default=one.default, range=one.range, allowed=one.allowed)
-        for one in update.parameters
+        ParameterEntry(name=parameter.name, default=parameter.default, range=parameter.range, allowed=parameter.allowed)
+        for parameter in update.parameters
     )
     return UpdateEntry(layers=update.layers, loss=update.loss, optimizer=update.optimizer, parameters=parameters)
 

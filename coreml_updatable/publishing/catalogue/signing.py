@@ -65,8 +65,8 @@ def read_private_key(path: Path, site: Path) -> Ed25519PrivateKey:
     except (ValueError, UnsupportedAlgorithm):
         raise CatalogueError(f"{path}: is not an Ed25519 private key in PEM; create one with keygen") from None
     if not isinstance(key, Ed25519PrivateKey):
-        found = type(key).__name__.strip("_").removesuffix("PrivateKey")
-        raise CatalogueError(f"{path}: is a key of another type ({found}), expected Ed25519; create one with keygen")
+        result = type(key).__name__.strip("_").removesuffix("PrivateKey")
+        raise CatalogueError(f"{path}: is a key of another type ({result}), expected Ed25519; create one with keygen")
     return key
 
 
@@ -127,9 +127,9 @@ def signature_place(content: bytes, key: str = "") -> str:
 
 def signatures(content: bytes, signers: Sequence[Ed25519PrivateKey], keys: Sequence[str]) -> dict[str, bytes]:
     """The files of the signatures over ``content``; ``keys``: those of ``signers``, in the order of the index."""
-    made = {public_text(signer.public_key()): signer.sign(content) for signer in signers}
-    files = {signature_place(content, key): made[key] for key in keys if key in made}
-    return {**files, **({signature_place(content): made[keys[0]]} if made else {})}
+    result = {public_text(signer.public_key()): signer.sign(content) for signer in signers}
+    files = {signature_place(content, key): result[key] for key in keys if key in result}
+    return {**files, **({signature_place(content): result[keys[0]]} if result else {})}
 
 
 def keys_of(site: Path, index: Index) -> tuple[str, ...]:
@@ -205,8 +205,8 @@ def signature_faults(site: Path, file: str, own: Sequence[str], trusted: Sequenc
 
 def signed_by(key: str, content: bytes, read: Read) -> bool:
     """Whether ``key`` signed ``content``; ``read`` gives what lies at a place of the catalogue, None for nothing."""
-    found = (read(place) for place in (signature_place(content, key), signature_place(content)))
-    return any(one is not None and is_signed_by(public_key_of(key), one, content) for one in found)
+    result = (read(place) for place in (signature_place(content, key), signature_place(content)))
+    return any(item is not None and is_signed_by(public_key_of(key), item, content) for item in result)
 
 
 def _fault(content: bytes, keys: Sequence[str], read: Read) -> str:

@@ -37,14 +37,14 @@ def parse(content: bytes, where: str, kind: type[Kind]) -> Kind:
         )
     try:
         value = json.loads(content, object_pairs_hook=_each_once)
-        found = value.get("schema")
+        result = value.get("schema")
     except (ValueError, AttributeError, RecursionError) as error:
         twice = f" ({error})" if isinstance(error, _TwiceError) else ""
         raise CatalogueError(f"{where}: is not the JSON of a catalogue{twice}; restore it from a copy") from None
-    if found == 1 and not isinstance(found, bool):
-        found, content = SCHEMA, json.dumps({**_renamed(value), "schema": SCHEMA}).encode()
-    if found != SCHEMA or isinstance(found, bool):
-        raise CatalogueError(f"{where}: {wrong_schema(found, SCHEMA, 'restore it from a copy')}")
+    if result == 1 and not isinstance(result, bool):
+        result, content = SCHEMA, json.dumps({**_renamed(value), "schema": SCHEMA}).encode()
+    if result != SCHEMA or isinstance(result, bool):
+        raise CatalogueError(f"{where}: {wrong_schema(result, SCHEMA, 'restore it from a copy')}")
     try:
         return kind.model_validate_json(content, strict=True)  # "9" is no serial
     except ValidationError as error:

@@ -13,7 +13,7 @@ from coreml_updatable.publishing.chart import Box, Curve, boxes, chart, nice_sca
 from coreml_updatable.publishing.report.pictures import data_uri
 from coreml_updatable.publishing.templates import template, text_of
 
-STYLES = tuple(f"s{number}" for number in range(10))  # classes of comparison.css
+STYLES = tuple(f"s{index}" for index in range(10))  # classes of comparison.css
 LINES = {
     "learns": "contender",
     "base": "reference: no learning",
@@ -38,11 +38,9 @@ class EntrantRow:
 def rows_of(result: Comparison, styles: Sequence[str] = STYLES) -> list[EntrantRow]:
     """The entrants that were measured at the most shots in one update."""
     return [
-        EntrantRow(
-            number + 1, styles[number % len(styles)], entrant, entrant.last(result.shots[-1]), LINES[entrant.line]
-        )
-        for number, entrant in enumerate(result.entrants)
-        if any((one.protocol, one.shots) == ("at_once", result.shots[-1]) for one in entrant.points)
+        EntrantRow(index + 1, styles[index % len(styles)], entrant, entrant.last(result.shots[-1]), LINES[entrant.line])
+        for index, entrant in enumerate(result.entrants)
+        if any((point.protocol, point.shots) == ("at_once", result.shots[-1]) for point in entrant.points)
     ]
 
 
@@ -83,11 +81,11 @@ def render_comparison(result: Comparison, small: UInt8Array) -> str:
 
 def _by_kind(rows: Sequence[EntrantRow]) -> list[tuple[OfKind, list[OfKind]]]:
     """Each kind that is tested on, and what each contender makes of it."""
-    found: dict[tuple[str, str], list[OfKind]] = {}
+    result: dict[tuple[str, str], list[OfKind]] = {}
     for row in rows:
-        for one in row.entrant.kinds:
-            found.setdefault((one.tested, one.kind), []).append(one)
-    return [(same[0], same) for _, same in sorted(found.items(), reverse=True) if len(same) == len(rows)]
+        for kind in row.entrant.kinds:
+            result.setdefault((kind.tested, kind.kind), []).append(kind)
+    return [(same[0], same) for _, same in sorted(result.items(), reverse=True) if len(same) == len(rows)]
 
 
 def _forgetting(point: Point) -> float:
@@ -104,13 +102,13 @@ def curves(result: Comparison, rows: Sequence[EntrantRow]) -> list[tuple[str, ob
         ("personal_accuracy", "one_by_one", "Personal accuracy, one update a shot", learning),
         ("base_accuracy", "one_by_one", "Base accuracy, one update a shot", learning),
     ]
-    made: list[tuple[str, object]] = []
+    output: list[tuple[str, object]] = []
     for measure, protocol, title, chosen in drawn:
         pairs = [(row, _line(row.entrant, measure, protocol)) for row in chosen]
         lines = [(row, line) for row, line in pairs if line is not None]
         if lines:
             scale = {} if measure == "personal_accuracy" else {"scale": _high([line for _, line in lines])}
-            made.append(
+            output.append(
                 (
                     title,
                     chart(
@@ -123,7 +121,7 @@ def curves(result: Comparison, rows: Sequence[EntrantRow]) -> list[tuple[str, ob
                     ),
                 )
             )
-    return made
+    return output
 
 
 def _high(lines: Sequence[Curve]) -> object:
@@ -145,16 +143,16 @@ def _line(entrant: EntrantResult, measure: str, protocol: str) -> Curve | None:
 
 
 def _spreads(rows: Sequence[EntrantRow]) -> list[tuple[str, object]]:
-    made: list[tuple[str, object]] = []
+    result: list[tuple[str, object]] = []
     for measure, title in (("personal_accuracy", "Personal accuracy"), ("base_accuracy", "Base accuracy")):
         drawn = [
-            Box(row.entrant.name, (found.p5, found.p25, found.p50, found.p75, found.p95))
+            Box(row.entrant.name, (output.p5, output.p25, output.p50, output.p75, output.p95))
             for row in rows
-            if (found := row.point.measures.get(measure)) is not None
+            if (output := row.point.measures.get(measure)) is not None
         ]
         if drawn:
-            made.append((f"{title} over the owners", boxes(drawn, title, "model", [row.style for row in rows])))
-    return made
+            result.append((f"{title} over the owners", boxes(drawn, title, "model", [row.style for row in rows])))
+    return result
 
 
 def _pictures(owner: WorstOwner, small: UInt8Array) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ def owners_cards(given: Personalization) -> list[Card]:
     labels = label_of_kind(given, "owner")
     shown = _some_of_each(given.held_out.kinds, per_kind)
     return [
-        _card(given.held_out, row, labels, [(one.model, *one.held_out[row]) for one in given.shown]) for row in shown
+        _card(given.held_out, row, labels, [(item.model, *item.held_out[row]) for item in given.shown]) for row in shown
     ]
 
 
@@ -60,18 +60,20 @@ def lost_cards(given: Personalization) -> tuple[list[Card], int]:
     """Test pictures that a model had right before and wrong after: the first few, and how many there are."""
     labels, lost = label_of_kind(given, "base"), []
     for row, kind in enumerate(given.test.kinds):
-        if any(before.label == labels[kind] != after.label for before, after in (one.test[row] for one in given.shown)):
+        if any(
+            before.label == labels[kind] != after.label for before, after in (item.test[row] for item in given.shown)
+        ):
             lost.append(row)
     return [_test_card(given, row) for row in lost[:LOST]], len(lost)
 
 
 def label_of_kind(given: Personalization, tested: str) -> Mapping[str, str]:
     """The label of each kind that the base, or the owner, is tested on."""
-    return {one.kind: one.label for one in given.comparison.entrants[0].kinds if one.tested == tested}
+    return {kind.kind: kind.label for kind in given.comparison.entrants[0].kinds if kind.tested == tested}
 
 
 def _test_card(given: Personalization, row: int) -> Card:
-    answers = [(one.model, *one.test[row]) for one in given.shown]
+    answers = [(item.model, *item.test[row]) for item in given.shown]
     return _card(given.test, row, label_of_kind(given, "base"), answers)
 
 

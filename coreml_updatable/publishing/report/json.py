@@ -32,8 +32,8 @@ def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
         "source": dict(report.source),
         "history": [dict(entry) for entry in report.history],
         "snapshots": [
-            {"title": one.title, "accuracy": dataclasses.asdict(one.accuracy) if one.accuracy else None}
-            for one in report.snapshots
+            {"title": snapshot.title, "accuracy": dataclasses.asdict(snapshot.accuracy) if snapshot.accuracy else None}
+            for snapshot in report.snapshots
         ],
         "base": dataclasses.asdict(report.base.statistics) if report.base else None,
         "comparison": given.comparison.as_json() if given else None,

@@ -36,8 +36,8 @@ def render(report: Report, *, examples: bool = True) -> str:
         snippet=update_snippet(report.input.name, report.label_feature, array=isinstance(report.input, ArrayInput)),
         fixed=_fixed_page(report.labels, report.fixed) if report.fixed else None,
         snapshots=[
-            (one.title, None if one.pixels is None else data_uri(one.pixels, LARGE), one.accuracy)
-            for one in report.snapshots
+            (snapshot.title, None if snapshot.pixels is None else data_uri(snapshot.pixels, LARGE), snapshot.accuracy)
+            for snapshot in report.snapshots
         ],
         owner=_owner_page(given, words, examples) if given else None,
         replay_rows=rows_of(report.replay.comparison) if report.replay else [],
@@ -69,9 +69,9 @@ def _fixed_page(labels: Sequence[str], fixed: Fixed) -> Mapping[str, Any]:
     masks = fixed.masks
     if masks.are_pictures:
         each = zip(
-            *(_with_channels(one.view(np.uint8)) for one in (masks.pixels, masks.source, masks.model)), strict=True
+            *(_with_channels(item.view(np.uint8)) for item in (masks.pixels, masks.source, masks.model)), strict=True
         )
-        return {"pictures": True, "rows": [[data_uri(one, LARGE) for one in row] for row in each]}
+        return {"pictures": True, "rows": [[data_uri(item, LARGE) for item in row] for row in each]}
     is_pixelwise = masks.source.shape == masks.pixels.shape[:3]
     counts = np.bincount(masks.model.ravel(), minlength=len(labels))
     return {

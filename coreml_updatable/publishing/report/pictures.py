@@ -26,7 +26,7 @@ def _wave(numbers: Any) -> UInt8Array:
     columns = (
         np.array_split(flat, width)
         if len(flat) >= width
-        else [flat[at * len(flat) // width :][:1] for at in range(width)]
+        else [flat[index * len(flat) // width :][:1] for index in range(width)]
     )
     most = max(float(np.abs(flat).max()), 1e-9)
     page = np.tile(np.array(PAPER, np.uint8), (height, width, 1))

@@ -5,12 +5,12 @@ from coreml_updatable.personalization.wording import OF_PHOTOS, Words, counted, 
 
 
 def owners_kinds(comparison: Comparison) -> str:
-    return listed([one.kind for one in comparison.entrants[0].of_owner()])
+    return listed([item.kind for item in comparison.entrants[0].of_owner()])
 
 
 def owners_labels(comparison: Comparison) -> str:
     """Return the label that the owner gives, or "the owner's label" if there are several."""
-    labels = {one.label for one in comparison.entrants[0].of_owner()}
+    labels = {item.label for item in comparison.entrants[0].of_owner()}
     return f"“{labels.pop()}”" if len(labels) == 1 else "the owner's label"
 
 
@@ -22,8 +22,8 @@ def shots_of_each(count: float, comparison: Comparison, words: Words = OF_PHOTOS
 def headline(comparison: Comparison) -> str:
     """Return what the base model takes the owner's kinds for."""
     calls: dict[str, float] = {}
-    for one in comparison.entrants[0].of_owner():
-        for label, share in one.before.labels.items():
+    for item in comparison.entrants[0].of_owner():
+        for label, share in item.before.labels.items():
             calls[label] = calls.get(label, 0.0) + share
     label = max(sorted(calls), key=lambda name: calls[name])
     return f"Before any update, the network mostly predicts “{label}” for the owner's {owners_kinds(comparison)}."
@@ -31,14 +31,14 @@ def headline(comparison: Comparison) -> str:
 
 def mistakes(comparison: Comparison, words: Words = OF_PHOTOS) -> list[str]:
     """A sentence for each model: what it still takes the owner's rows for."""
-    told = []
+    sentences = []
     for entrant in comparison.entrants:
         wrong = [
-            f"“{label}” for {percent(share)} of the held-out {words.picture}s of {one.kind}"
-            for one in entrant.of_owner()
-            for label, share in sorted(one.after.labels.items(), key=lambda pair: (-pair[1], pair[0]))
-            if label != one.label
+            f"“{label}” for {percent(share)} of the held-out {words.picture}s of {item.kind}"
+            for item in entrant.of_owner()
+            for label, share in sorted(item.after.labels.items(), key=lambda pair: (-pair[1], pair[0]))
+            if label != item.label
         ]
         always = f"always predicts {owners_labels(comparison)} for the owner's held-out {words.picture}s"
-        told.append(f"The {entrant.name} {'still predicts ' + listed(wrong) if wrong else always}.")
-    return told
+        sentences.append(f"The {entrant.name} {'still predicts ' + listed(wrong) if wrong else always}.")
+    return sentences

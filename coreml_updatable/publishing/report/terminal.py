@@ -60,16 +60,16 @@ def _proof(report: Report, words: Words) -> str:
 
 def _base(base: Base, words: Words) -> list[str]:
     """The base accuracy, the examples that are most surely called something else, and what to do next."""
-    found = base.statistics
-    how = f", cross-validated in {found.folds} folds" if found.folds else f" on held-out {words.picture}s"
-    share = with_interval(found.accuracy).replace("\u00a0", " ")
+    result = base.statistics
+    how = f", cross-validated in {result.folds} folds" if result.folds else f" on held-out {words.picture}s"
+    share = with_interval(result.accuracy).replace("\u00a0", " ")
     lines = [f"Base accuracy of the network{how}: {share}; in parentheses the 95% interval."]
     named = [
         f"{name} ({mistake.label}, called {mistake.called} {percent(mistake.confidence)})"
-        for name, mistake in zip(base.mistakes.names, found.mistakes, strict=False)
+        for name, mistake in zip(base.mistakes.names, result.mistakes, strict=False)
         if mistake.confidence >= SURE
     ]
-    lines += [f"Next: {one}" for one in found.advice]
+    lines += [f"Next: {item}" for item in result.advice]
     return lines + ([f"The surest mistakes: {', '.join(named[:5])}"] if named else [])
 
 
@@ -80,11 +80,11 @@ def _learning(comparison: Comparison, words: Words) -> Table:
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
     )
-    for one in comparison.entrants:
-        for column in (visible(one.name), "base accuracy"):
+    for entrant in comparison.entrants:
+        for column in (visible(entrant.name), "base accuracy"):
             table.add_column(Text(column), justify="right")
     for shots in comparison.shots:
-        points = [one.last(shots) for one in comparison.entrants]
+        points = [item.last(shots) for item in comparison.entrants]
         cells = [
             cell
             for point in points

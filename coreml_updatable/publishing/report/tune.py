@@ -29,20 +29,22 @@ def sharpness(result: TuneResult) -> str:
     """Which values matter, in a sentence: those of which half or twice as much costs a point or is not allowed."""
     sharp, flat = list[str](), list[str]()
     for name, near in _by_value(result).items():
-        close = [one for one in near if 0.4 < one.values[name] / result.chosen[name] < 2.6]
+        close = [item for item in near if 0.4 < item.values[name] / result.chosen[name] < 2.6]
         moved = [
-            one for one in close if one.personal < result.best.personal - FLAT or not one.is_allowed(result.forgetting)
+            item
+            for item in close
+            if item.personal < result.best.personal - FLAT or not item.is_allowed(result.forgetting)
         ]
         (sharp if moved else flat).append(name)
-    told = []
+    sentences = []
     if sharp:
-        told.append(
+        sentences.append(
             f"The optimum is sharp in {', '.join(sharp)}: half or twice the value costs more than a point of median "
             "personal accuracy, or forgets more than is allowed."
         )
     if flat:
-        told.append(f"It is flat in {', '.join(flat)}: half or twice the value does as well within a point.")
-    return " ".join(told) or "No value can be halved or doubled."
+        sentences.append(f"It is flat in {', '.join(flat)}: half or twice the value does as well within a point.")
+    return " ".join(sentences) or "No value can be halved or doubled."
 
 
 def render_tune(result: TuneResult) -> str:
@@ -60,11 +62,13 @@ def render_tune(result: TuneResult) -> str:
         ],
         sharpness=sharpness(result),
         curves=[(name, _curve(name, result, near)) for name, near in _by_value(result).items()],
-        around=[(beside(one.values, result.chosen), one, one.is_allowed(result.forgetting)) for one in result.around],
+        around=[
+            (beside(item.values, result.chosen), item, item.is_allowed(result.forgetting)) for item in result.around
+        ],
         progress=_progress(result),
-        front=[(listed(one.values), one) for one in front],
+        front=[(listed(item.values), item) for item in front],
         pareto=scatter(
-            [(listed(one.values), max(0.0, one.forgetting), one.personal) for one in front],
+            [(listed(item.values), max(0.0, item.forgetting), item.personal) for item in front],
             "Personal accuracy against forgetting",
             "forgetting of the 95th owner in 100 (points)",
             STYLES,
@@ -79,29 +83,31 @@ def _shown(value: Any) -> str:
 
 def _by_value(result: TuneResult) -> dict[str, list[Trial]]:
     """The settings beside the chosen one by the value that they change."""
-    found: dict[str, list[Trial]] = {}
-    for one in result.around:
-        for key, value in one.values.items():
+    output: dict[str, list[Trial]] = {}
+    for item in result.around:
+        for key, value in item.values.items():
             if value != result.chosen[key]:
-                found.setdefault(key, []).append(one)
-    return found
+                output.setdefault(key, []).append(item)
+    return output
 
 
 def _curve(name: str, result: TuneResult, near: Sequence[Trial]) -> Any:
-    points = sorted([*near, result.best], key=lambda one: float(one.values[name]))
-    ends = tuple(Interval(one.personal, min(one.personal, one.mean), max(one.personal, one.mean)) for one in points)
-    places = tuple(float(number) for number in range(len(points)))
+    points = sorted([*near, result.best], key=lambda item: float(item.values[name]))
+    ends = tuple(
+        Interval(point.personal, min(point.personal, point.mean), max(point.personal, point.mean)) for point in points
+    )
+    places = tuple(float(index) for index in range(len(points)))
     line = Curve(name, places, ends)
-    told = ", ".join(_shown(one.values[name]) for one in points)
-    return chart([line], f"Personal accuracy by {name}", told, ticks=(), styles=STYLES)
+    text = ", ".join(_shown(point.values[name]) for point in points)
+    return chart([line], f"Personal accuracy by {name}", text, ticks=(), styles=STYLES)
 
 
 def _progress(result: TuneResult) -> Any:
     best, ends = 0.0, []
-    for one in result.tried:
-        best = max(best, one.personal) if one.is_allowed(result.forgetting) else best
+    for item in result.tried:
+        best = max(best, item.personal) if item.is_allowed(result.forgetting) else best
         ends.append(Interval(best, best, best))
-    counts = tuple(float(number) for number in range(1, len(ends) + 1))
+    counts = tuple(float(index) for index in range(1, len(ends) + 1))
     step = max(1, len(ends) // 5)
     ticks = [1, *range(step, len(ends) + 1, step)]
     return chart(
@@ -112,10 +118,10 @@ def _progress(result: TuneResult) -> Any:
 def _front(tried: Sequence[Trial]) -> list[Trial]:
     """The settings that no other one beats in both, at most as many as there are styles, from the least forgetting."""
     kept, best = list[Trial](), -1.0
-    for one in sorted(tried, key=lambda one: (max(0.0, one.forgetting), -one.personal)):
-        if one.personal > best:
-            kept.append(one)
-            best = one.personal
+    for item in sorted(tried, key=lambda entry: (max(0.0, entry.forgetting), -entry.personal)):
+        if item.personal > best:
+            kept.append(item)
+            best = item.personal
     if len(kept) <= len(STYLES):
         return kept
     return [kept[round(place * (len(kept) - 1) / (len(STYLES) - 1))] for place in range(len(STYLES))]

@@ -70,19 +70,19 @@ def _mistakes(trial: TrialUpdate, known: Mapping[str, Parameter]) -> Iterator[tu
     if len(rows) > 1:
         if "miniBatchSize" in parameters:
             yield ANOTHER_ORDER, replace(trial, rows=rows[::-1])
-        for number in range(len(rows)):
-            yield f"without row {number}", replace(trial, rows=rows[:number] + rows[number + 1 :])
+        for index in range(len(rows)):
+            yield f"without row {index}", replace(trial, rows=rows[:index] + rows[index + 1 :])
 
 
-def off(exercise: "_Exercise", found: "_Found") -> float:
+def off(exercise: "_Exercise", result: "_Found") -> float:
     """Tolerances that a mistake is off by, from the outcome that it is nearest to."""
-    return min(_distance(exercise.name, one.found, found, exercise.tolerance) for one in exercise.outcomes)
+    return min(_distance(exercise.name, outcome.found, result, exercise.tolerance) for outcome in exercise.outcomes)
 
 
-def _distance(name: str, one: "_Found", other: "_Found", tolerance: float = TOLERANCES[AFTER]) -> float:
+def _distance(name: str, item: "_Found", other: "_Found", tolerance: float = TOLERANCES[AFTER]) -> float:
     """The largest difference, in tolerances; infinite where the events differ in number."""
-    offs = [difference(a, b) / tolerance for a, b in zip(one.answers, other.answers, strict=True)]
-    for event, values in (one.losses or {}).items():
+    offs = [difference(a, b) / tolerance for a, b in zip(item.answers, other.answers, strict=True)]
+    for event, values in (item.losses or {}).items():
         given = (other.losses or {}).get(event, ())
         if len(given) != len(values):
             return float("inf")
@@ -124,9 +124,9 @@ class _Rows:
     def only(self, chosen: Sequence[int]) -> "_Rows":
         return replace(
             self,
-            raw=tuple(self.raw[one] for one in chosen),
-            asked=[self.asked[one] for one in chosen],
-            frozen_asked=[self.frozen_asked[one] for one in chosen],
+            raw=tuple(self.raw[item] for item in chosen),
+            asked=[self.asked[item] for item in chosen],
+            frozen_asked=[self.frozen_asked[item] for item in chosen],
         )
 
 
@@ -152,17 +152,17 @@ class _Exercise:
     def document(self, feature: str, label: str, taught: Sequence[Picture | Array]) -> Exercise:
         update = None
         if self.trial is not None:
-            rows: tuple[Row, ...] = tuple({feature: taught[number], label: said} for number, said in self.trial.rows)
+            rows: tuple[Row, ...] = tuple({feature: taught[index], label: said} for index, said in self.trial.rows)
             update = Update(parameters=self.trial.parameters, rows=rows)
         return Exercise(
             name=self.name,
             tolerance=self.tolerance,
             change_tolerance=_change_tolerance(self.name),
             update=update,
-            asked=tuple({feature: one} for one in self.values),
+            asked=tuple({feature: value} for value in self.values),
             outcomes=tuple(
-                Outcome(assumptions=one.assumptions, answers=one.found.answers, losses=one.found.losses)
-                for one in self.outcomes
+                Outcome(assumptions=outcome.assumptions, answers=outcome.found.answers, losses=outcome.found.losses)
+                for outcome in self.outcomes
             ),
         )
 
@@ -178,8 +178,8 @@ class Bench:
     loaded: dict[tuple[tuple[str, str], ...], RunnableModel] = field(default_factory=dict)  # by assumptions
 
     def rows(self, asked: Sequence[InputArray], learned: Sequence[InputArray]) -> _Rows:
-        whole_asked = [{self.feature: short(one)} for one in asked]
-        whole_learned = [{self.feature: short(one)} for one in learned]
+        whole_asked = [{self.feature: short(item)} for item in asked]
+        whole_learned = [{self.feature: short(item)} for item in learned]
         frozen = self.model.frozen(whole_asked), self.model.frozen(whole_learned)
         return _Rows(tuple(asked), whole_asked, whole_learned, *frozen)
 
@@ -188,14 +188,14 @@ class Bench:
         same = model.part == self.model.part  # an assumption may change the fixed layers, too
         asked, losses = list(rows.frozen_asked if same else rows.asked), None
         if trial is not None:
-            given = [self._to_learn(rows, number, said, same) for number, said in trial.rows]
+            given = [self._to_learn(rows, index, said, same) for index, said in trial.rows]
             model, losses = updated(model, given, trial.parameters)
-        return _Found(tuple(answer(one) for one in model.predict(asked)), losses)
+        return _Found(tuple(answer(item) for item in model.predict(asked)), losses)
 
-    def _to_learn(self, rows: _Rows, number: int, said: str, frozen: bool) -> Any:
+    def _to_learn(self, rows: _Rows, index: int, said: str, frozen: bool) -> Any:
         if frozen:
-            return rows.frozen_learned[number].with_features(**{self.label: said})
-        return {**rows.learned[number], self.label: said}
+            return rows.frozen_learned[index].with_features(**{self.label: said})
+        return {**rows.learned[index], self.label: said}
 
     def exercise(self, name: str, rows: _Rows, trial: TrialUpdate | None) -> _Exercise:
         """With the outcome under every combination of open assumptions that has one of its own."""
@@ -208,8 +208,8 @@ class Bench:
                 self.loaded[key] = load(self.model, assumptions=assuming(chosen))
             return self.run(rows, trial, self.loaded[key])
 
-        def is_new(found: _Found) -> bool:
-            return all(_distance(name, one.found, found, tolerance) > ALIKE for one in outcomes)
+        def is_new(output: _Found) -> bool:
+            return all(_distance(name, item.found, output, tolerance) > ALIKE for item in outcomes)
 
         # From each outcome one choice further: some choices matter only together with others.
         known = [(name, choice) for name in choices() if self._concerns(name, trial) for choice in _possible(name)]
@@ -220,8 +220,8 @@ class Bench:
                 key = tuple(sorted(chosen.items()))
                 if assumption not in outcome.assumptions and key not in tried:
                     tried.add(key)
-                    if is_new(found := under(chosen)):
-                        outcomes.append(_Outcome(chosen, found))
+                    if is_new(result := under(chosen)):
+                        outcomes.append(_Outcome(chosen, result))
         return _Exercise(name, tolerance, trial, rows, tuple(outcomes))
 
     def _concerns(self, assumption: str, trial: TrialUpdate | None) -> bool:
@@ -249,7 +249,7 @@ class Bench:
             rows = pool.only(self._telling(pool, trial, steady))
             expected = self.run(rows, trial)
             mistakes = [one for said, one in _mistakes(trial, self.known) if said != ANOTHER_ORDER]
-            worst = min((_distance(name, expected, self.run(rows, one)) for one in mistakes), default=0.0)
+            worst = min((_distance(name, expected, self.run(rows, mistake)) for mistake in mistakes), default=0.0)
             if best is None or worst > best[0]:
                 best = worst, name, trial, rows
             if worst >= MARGIN:
@@ -276,20 +276,20 @@ class Bench:
         """Rows of the pool that show most of the mistakes: for each mistake the one that it changes most."""
         expected, chosen = self.run(pool, trial), dict[int, None]()
         for _, mistake in _mistakes(trial, self.known):
-            found = self.run(pool, mistake)
-            offs = {one: difference(expected.answers[one], found.answers[one]) for one in steady}
-            if not any(offs[one] > MARGIN * TOLERANCES[AFTER] for one in chosen):
-                chosen[max(offs, key=lambda one: offs[one])] = None
+            result = self.run(pool, mistake)
+            offs = {item: difference(expected.answers[item], result.answers[item]) for item in steady}
+            if not any(offs[item] > MARGIN * TOLERANCES[AFTER] for item in chosen):
+                chosen[max(offs, key=lambda entry: offs[entry])] = None
         return list(chosen)[:ASKED] or [steady[0]]
 
     def _steady(self, pool: _Rows) -> list[int]:
         """Rows that rounding does not decide on; all, if it decides on all."""
         random = np.random.default_rng(0)
-        plain = [answer(one) for one in self.model.predict(list(pool.frozen_asked))]
+        plain = [answer(item) for item in self.model.predict(list(pool.frozen_asked))]
         steady = set(range(len(plain)))
         for _ in range(3):
-            shaken = [answer(one) for one in self.model.predict([_shaken(row, random) for row in pool.frozen_asked])]
-            steady -= {one for one in steady if difference(plain[one], shaken[one]) > TOLERANCES[BEFORE]}
+            shaken = [answer(item) for item in self.model.predict([_shaken(row, random) for row in pool.frozen_asked])]
+            steady -= {item for item in steady if difference(plain[item], shaken[item]) > TOLERANCES[BEFORE]}
         return sorted(steady) or list(range(len(plain)))
 
 

@@ -32,7 +32,7 @@ def losses_off(expected: Sequence[float], given: Sequence[float], level: float, 
     offs = [abs(one - other) / (level * max(1.0, abs(one))) for one, other in pairs]
     if change is None or not pairs:
         return offs
-    (first, first_given), largest = pairs[0], max(abs(one - expected[0]) for one in expected)
+    (first, first_given), largest = pairs[0], max(abs(item - expected[0]) for item in expected)
     allowed = change * max(largest, NO_CHANGE)
     changes = [abs((one - first) - (other - first_given)) / allowed for one, other in pairs]
     return [max(both) for both in zip(offs, changes, strict=True)]

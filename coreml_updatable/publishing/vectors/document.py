@@ -165,18 +165,18 @@ def _read(path: Path, older: Mapping[int, Callable[[dict[str, Any]], dict[str, A
     content = path.read_bytes()
     try:
         value: Any = json.loads(content)
-        found: Any = value["schema"]
+        result: Any = value["schema"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
-    if isinstance(found, int) and found in older:
+    if isinstance(result, int) and result in older:
         try:
-            content, found = json.dumps(older[found](value)).encode(), SCHEMA
+            content, result = json.dumps(older[result](value)).encode(), SCHEMA
         except KeyError as missing:
             raise DataError(f"{path}: {missing.args[0]}: Field required; fetch it again") from None
         except TypeError:
             raise DataError(f"{path}: is not valid JSON of golden vectors; fetch it again") from None
-    if found != SCHEMA:
-        raise DataError(f"{path}: {wrong_schema(found, SCHEMA, 'build the model again, which writes them')}")
+    if result != SCHEMA:
+        raise DataError(f"{path}: {wrong_schema(result, SCHEMA, 'build the model again, which writes them')}")
     try:
         vectors = Vectors.model_validate_json(content)
     except ValidationError as error:

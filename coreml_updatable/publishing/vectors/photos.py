@@ -25,11 +25,11 @@ def photos(
     """One photo that is not square, and one that its EXIF orientation turns; and the mistakes that do not show."""
     wide, wide_off = max(
         ((picture, _wrongly_fitted(bench, target, picture)) for picture in map(_wide, given[:PHOTOGRAPHED])),
-        key=lambda one: one[1],
+        key=lambda item: item[1],
     )
     tall, turn_off = max(
         ((picture, _not_turned(bench, target, picture)) for picture in map(_wide, given[:PHOTOGRAPHED])),
-        key=lambda one: one[1],
+        key=lambda entry: entry[1],
     )
     wide_file, turned_file = _encoded(wide, "PNG"), _encoded(tall.transpose(Image.Transpose.ROTATE_90), "JPEG")
     # Each model of a build has its own, in one folder.
@@ -39,8 +39,8 @@ def photos(
     exercise = replace(
         bench.exercise(PHOTOS, bench.rows(rows, []), None), values=tuple(Photo(photo=name) for name in names)
     )
-    found = {"another crop": wide_off, "an EXIF orientation ignored": turn_off}
-    lost = [name for name, off in found.items() if off <= TOLERANCES[BEFORE]]
+    result = {"another crop": wide_off, "an EXIF orientation ignored": turn_off}
+    lost = [name for name, off in result.items() if off <= TOLERANCES[BEFORE]]
     return exercise.document(target.name, bench.label, []), lost
 
 
@@ -89,6 +89,6 @@ def _not_turned(bench: Bench, target: ImageInput, picture: Image.Image) -> float
     return _apart(bench, _fitted(picture, target), _fitted(stored, target))
 
 
-def _apart(bench: Bench, one: UInt8Array, other: UInt8Array) -> float:
-    answers = bench.run(bench.rows([one, other], []), None).answers
+def _apart(bench: Bench, array: UInt8Array, other: UInt8Array) -> float:
+    answers = bench.run(bench.rows([array, other], []), None).answers
     return difference(answers[0], answers[1])

@@ -61,10 +61,10 @@ def record(
     [H, W, C]; arrays float32, rounded as the document holds them.
     """
     files: dict[str, bytes] = {}
-    asked = [_named(one, f"{FOLDER}/picture-{number:02}.png", files) for number, one in enumerate(given, start=1)]
-    taught = [_named(one, f"{FOLDER}/owner-{number:02}.png", files) for number, (one, _) in enumerate(learned, start=1)]
+    asked = [_named(item, f"{FOLDER}/picture-{index:02}.png", files) for index, item in enumerate(given, start=1)]
+    taught = [_named(one, f"{FOLDER}/owner-{index:02}.png", files) for index, (one, _) in enumerate(learned, start=1)]
     update = summarize(model).update
-    known = {one.name: one for one in update.parameters} if update else {}
+    known = {parameter.name: parameter for parameter in update.parameters} if update else {}
     bench = Bench(load(model), feature, label, known)
     parameters, labels = plain_parameters(model), [said for _, said in learned]
     rows = bench.rows(given, [one for one, _ in learned])
@@ -74,25 +74,23 @@ def record(
     pool = bench.rows([*_near(taken, [*candidates, *given]), *candidates, *given], taken)
     further = bench.further(pool, parameters, labels)
     if further is not None:
-        names = {f"{FOLDER}/picture-{number + 1:02}.png": one for number, one in enumerate(given)}
-        values = tuple(_known(one, names) or _named(one, _by_content(one), files) for one in further.raw)
+        names = {f"{FOLDER}/picture-{index + 1:02}.png": item for index, item in enumerate(given)}
+        values = tuple(_known(item, names) or _named(item, _by_content(item), files) for item in further.raw)
         exercises.append(replace(further, values=values))
-    unnoticed = unnoticed_mistakes(bench, [one for one in exercises if one.trial is not None])
-    made = [one.document(feature, label, taught) for one in exercises]
+    unnoticed = unnoticed_mistakes(bench, [exercise for exercise in exercises if exercise.trial is not None])
+    result = [exercise.document(feature, label, taught) for exercise in exercises]
     if replayed and not remembers(bench.model):
-        again = [
-            _named(one, f"{replay_pictures}-{number:02}.png", files) for number, (one, _) in enumerate(replayed, 1)
-        ]
+        again = [_named(one, f"{replay_pictures}-{index:02}.png", files) for index, (one, _) in enumerate(replayed, 1)]
         both = [*learned, *replayed]
         rows = bench.rows(given, [one for one, _ in both])
         mixed = bench.exercise(WITH_REPLAY, rows, TrialUpdate(parameters, tuple(enumerate(said for _, said in both))))
-        made.append(replace(mixed, values=tuple(asked)).document(feature, label, [*taught, *again]))
+        result.append(replace(mixed, values=tuple(asked)).document(feature, label, [*taught, *again]))
         if story.trial is not None and off(mixed, bench.run(rows, story.trial)) <= 1:
             unnoticed.append("without the replay set")
     target = fitted_as(model)
     if target is not None and len(given):
         photographed, lost = photos(bench, target, given, files)
-        made.append(photographed)
+        result.append(photographed)
         unnoticed += lost
     least = AVAILABILITY.get(int(model.specificationVersion))
     vectors = Vectors(
@@ -101,7 +99,7 @@ def record(
         least_ios=LeastSystems(model=least, code=CODE_SINCE) if least else None,
         assumptions=asdict(Assumptions()),
         loss_tolerance=LOSS_TOLERANCE,
-        exercises=tuple(made),
+        exercises=tuple(result),
         unnoticed=tuple(unnoticed),
     )
     return vectors, files
@@ -131,7 +129,7 @@ def _known(values: InputArray, names: Mapping[str, InputArray]) -> Picture | Non
     """The file that has this picture already."""
     if values.dtype != np.uint8:
         return None
-    return next((Picture(png=name) for name, one in names.items() if one is values), None)
+    return next((Picture(png=name) for name, item in names.items() if item is values), None)
 
 
 def _by_content(values: InputArray) -> str:

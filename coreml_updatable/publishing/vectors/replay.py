@@ -49,7 +49,7 @@ def replay(vectors: Vectors, folder: Path, model: Model, assumptions: Assumption
         if exercise.update is not None:
             training = [row_values(row, folder, crop) for row in exercise.update.rows]
             current, losses = updated(runnable, training, exercise.update.parameters)
-        answers = [answer(one) for one in current.predict(rows)]
+        answers = [answer(item) for item in current.predict(rows)]
         stages.append(judged(exercise, answers, losses, vectors.loss_tolerance))
     return tuple(stages)
 
@@ -86,16 +86,16 @@ def _stage(
     exercise: Exercise, outcome: Outcome, answers: Sequence[Row], losses: Losses | None, loss_tolerance: float
 ) -> Stage:
     name, allowed = exercise.name, exercise.tolerance
-    found = [difference(one, other) for one, other in zip(outcome.answers, answers, strict=True)]
+    result = [difference(item, other) for item, other in zip(outcome.answers, answers, strict=True)]
     faults = [
-        f"{name}: row {number}: {answers[number]} instead of {outcome.answers[number]}, off by {off:.2g} ({allowed:g} "
+        f"{name}: row {index}: {answers[index]} instead of {outcome.answers[index]}, off by {off:.2g} ({allowed:g} "
         "allowed)"
-        for number, off in enumerate(found)
+        for index, off in enumerate(result)
         if not off <= allowed
     ]
     if outcome.losses is not None and losses is not None:
         faults += _loss_faults(exercise, outcome.losses, losses, loss_tolerance)
-    return Stage(name, len(found), max(found, default=0.0), allowed, tuple(faults), outcome.assumptions)
+    return Stage(name, len(result), max(result, default=0.0), allowed, tuple(faults), outcome.assumptions)
 
 
 def _loss_faults(exercise: Exercise, expected: Losses, losses: Losses, tolerance: float) -> list[str]:
@@ -106,11 +106,11 @@ def _loss_faults(exercise: Exercise, expected: Losses, losses: Losses, tolerance
             faults.append(f"{exercise.name}: {event} came {len(given)} times, {len(values)} expected")
             continue
         offs = losses_off(values, given, tolerance, exercise.change_tolerance)
-        number = max(range(len(offs)), key=lambda index: offs[index], default=None)
-        if number is not None and not offs[number] <= 1:
+        position = max(range(len(offs)), key=lambda index: offs[index], default=None)
+        if position is not None and not offs[position] <= 1:
             faults.append(
-                f"{exercise.name}: {event} {number + 1} of {len(values)}: lossValue {given[number]:.4g} instead of "
-                f"{values[number]:.4g}, {offs[number]:.2g} times what is allowed"
+                f"{exercise.name}: {event} {position + 1} of {len(values)}: lossValue {given[position]:.4g} instead of "
+                f"{values[position]:.4g}, {offs[position]:.2g} times what is allowed"
             )
     return faults
 

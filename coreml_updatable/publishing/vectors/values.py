@@ -47,7 +47,7 @@ def _value(value: Any) -> Value:
     if isinstance(value, Mapping):
         return {str(label): _number(share) for label, share in value.items()}
     if isinstance(value, np.ndarray):
-        return Array(shape=value.shape, values=tuple(_number(one) for one in value.ravel()))
+        return Array(shape=value.shape, values=tuple(_number(item) for item in value.ravel()))
     if isinstance(value, str | int) and not isinstance(value, bool):
         return value
     return _number(value)
@@ -59,7 +59,7 @@ def _number(value: Any) -> float:
 
 def fitted_as(model: Model) -> ImageInput | None:
     """The picture input of ``model``, with the crop that its metadata name (else the middle); None if it takes none."""
-    feature = next((one for one in model.description.input if one.type.HasField("imageType")), None)
+    feature = next((item for item in model.description.input if item.type.HasField("imageType")), None)
     if feature is None:
         return None
     image = feature.type.imageType

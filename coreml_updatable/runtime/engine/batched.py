@@ -43,10 +43,10 @@ def stacked(rows: Sequence[Mapping[str, Tensor]]) -> Blobs:
 def _together(blobs: Sequence[Tensor]) -> Tensor:
     first = blobs[0]
     size, start, storage = first.numel(), first.storage_offset(), first.untyped_storage().data_ptr()
-    for number, blob in enumerate(blobs):
+    for index, blob in enumerate(blobs):
         if not (
             blob.untyped_storage().data_ptr() == storage
-            and blob.storage_offset() == start + number * size
+            and blob.storage_offset() == start + index * size
             and blob.is_contiguous()
             and blob.shape == first.shape
             and blob.dtype == first.dtype
@@ -55,11 +55,11 @@ def _together(blobs: Sequence[Tensor]) -> Tensor:
     return first.as_strided((len(blobs), *first.shape), (size, *first.stride()))
 
 
-def unstacked(made: Blobs | list[Blobs], count: int) -> list[Blobs]:
+def unstacked(result: Blobs | list[Blobs], count: int) -> list[Blobs]:
     """Each row's blobs, from what Batched gives."""
-    if isinstance(made, list):
-        return made
-    return [{name: blob[at] for name, blob in made.items()} for at in range(count)]
+    if isinstance(result, list):
+        return result
+    return [{name: blob[index] for name, blob in result.items()} for index in range(count)]
 
 
 def most_rows(row: Mapping[str, Tensor]) -> int:
@@ -121,7 +121,7 @@ class Batched:
         self._optimize = optimize
         self._content = content
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
-        self._weights = 4 * sum(one.numel() for step in program.steps for one in step.module.parameters())
+        self._weights = 4 * sum(parameter.numel() for step in program.steps for parameter in step.module.parameters())
 
     def __call__(self, blobs: Mapping[str, Tensor], count: int, coming: int = 0) -> Blobs | list[Blobs]:
         """Stacked outputs [n, ...]; or a list of each row's, where rows have to run one by one.
@@ -139,7 +139,7 @@ class Batched:
             engine = self._engine(names, inputs, shape, coming, run)
             started, before = time.perf_counter(), run.work
             try:
-                made = self._made(names, inputs, shape, engine)
+                result = self._made(names, inputs, shape, engine)
             except work.EndlessError:
                 raise
             except bounds.TooMuchError as error:
@@ -156,18 +156,18 @@ class Batched:
         shape.looped = max(shape.looped, work.done())
         shape.rows += count
         shape.seconds += time.perf_counter() - started
-        return dict(zip(self.program.outputs, made, strict=True))
+        return dict(zip(self.program.outputs, result, strict=True))
 
     def _made(self, names: list[str], inputs: list[Tensor], shape: _Shape, engine: str) -> tuple[Tensor, ...]:
         if engine:
-            made = shape.fast[engine](*inputs)
+            result = shape.fast[engine](*inputs)
         elif shape.rows or self._is_little(names, inputs, shape):
-            made = self.batched(names, in_place=True)(*map(_channels_last, inputs))
+            result = self.batched(names, in_place=True)(*map(_channels_last, inputs))
         else:
             with weighed():  # which counts what is made, too
                 return self.batched(names, in_place=True)(*map(_channels_last, inputs))
-        bounds.hold(made)
-        return made
+        bounds.hold(result)
+        return result
 
     def _is_little(self, names: list[str], inputs: list[Tensor], shape: _Shape) -> bool:
         """Is the run foreseen to stay within its bounds, so that it need not be weighed?"""
@@ -210,13 +210,13 @@ class Batched:
         except bounds.TooMuchError as error:
             self.reason = str(error)
             return None
-        made, reason = fast.prepared(self.batched(names), inputs, self._key(names, inputs))
-        if made is None and not reason:
+        result, reason = fast.prepared(self.batched(names), inputs, self._key(names, inputs))
+        if result is None and not reason:
             reason = "its answers differ from torch's"
             fast.warn_of(self._first_different(names, inputs))
-        if made is None:
+        if result is None:
             self.reason = f"{fast.installed()} does not run the model: {reason}"
-        return made
+        return result
 
     def _worth_it(self, names: list[str], inputs: list[Tensor], shape: _Shape, coming: int, engine: str) -> bool:
         """Would the rows so far and those to come take much longer than preparing? The reference is judged by what is
@@ -257,17 +257,17 @@ class Batched:
         in_place = in_place and not torch.is_grad_enabled()
 
         def one(*inputs: Tensor) -> tuple[Tensor, ...]:
-            made = self.program(dict(zip(names, inputs, strict=True)), in_place=in_place)
-            if len(made) < len(self.program.outputs):
+            result = self.program(dict(zip(names, inputs, strict=True)), in_place=in_place)
+            if len(result) < len(self.program.outputs):
                 raise ModelError("model: a branch does not write all blobs, so rows must run one by one")
-            return tuple(made[name] for name in self.program.outputs)
+            return tuple(result[name] for name in self.program.outputs)
 
         batched: Any = torch.vmap(one)
         return lambda *inputs: batched(*inputs) if self.program.outputs else ()
 
     def _rows(self, blobs: Mapping[str, Tensor], count: int) -> list[Blobs]:
         with weighed():
-            return [self.program({name: blob[at] for name, blob in blobs.items()}) for at in range(count)]
+            return [self.program({name: blob[index] for name, blob in blobs.items()}) for index in range(count)]
 
 
 def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int = 0) -> Iterator[Blobs]:
@@ -276,7 +276,7 @@ def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int
     count, run = len(rows), bounds.current()
     before = run.work if run is not None else 0
     try:
-        made = unstacked(program(stacked(rows), count, coming), count)
+        result = unstacked(program(stacked(rows), count, coming), count)
     except bounds.TooMuchError as error:
         if not error.needed or count == 1:
             raise
@@ -284,7 +284,7 @@ def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int
             run.work = before
         single = error.needed // count > bounds.allowed()  # one row says what it needs
     else:
-        yield from made
+        yield from result
         return
     middle = 1 if single else count // 2
     yield from in_parts(program, rows[:middle], coming + count - middle)

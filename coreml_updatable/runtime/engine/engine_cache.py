@@ -41,24 +41,24 @@ def folder(kind: str = ENGINES) -> Path | None:
     place = base / "coreml_updatable" / kind
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = place.lstat()
+        status = place.lstat()
     except (OSError, RuntimeError):
         return None
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(status.st_mode):
         return None
-    if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
+    if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077):
         return None
     return place
 
 
 def key_of(pieces: Iterable[bytes | str]) -> str:
     """Return a key for what was made of ``pieces`` by this code and these libraries for this kind of processor."""
-    found = hashlib.blake2b(digest_size=DIGEST)
+    hasher = hashlib.blake2b(digest_size=DIGEST)
     for piece in (*pieces, _made_by()):
         content = piece.encode() if isinstance(piece, str) else piece
-        found.update(len(content).to_bytes(8, "little"))
-        found.update(content)
-    return found.hexdigest()
+        hasher.update(len(content).to_bytes(8, "little"))
+        hasher.update(content)
+    return hasher.hexdigest()
 
 
 def read(key: str, kind: str = ENGINES) -> bytes | None:
@@ -109,9 +109,9 @@ def _make_room(place: Path, size: int) -> None:
     files = []
     for path in place.iterdir():
         with suppress(OSError):  # another process may have removed it
-            found = path.stat()
-            files.append((found.st_mtime_ns, found.st_size, path))
-    total = sum(one[1] for one in files) + size
+            status = path.stat()
+            files.append((status.st_mtime_ns, status.st_size, path))
+    total = sum(file[1] for file in files) + size
     for _, held, path in sorted(files):
         if total <= MAX_BYTES:
             return
@@ -123,13 +123,13 @@ def _make_room(place: Path, size: int) -> None:
 @cache
 def _made_by() -> bytes:
     """Versions, the code that writes graphs, and the processor: an optimized graph fits the kind it was made on."""
-    found = hashlib.blake2b(digest_size=DIGEST)
+    hasher = hashlib.blake2b(digest_size=DIGEST)
     runtime = Path(__file__).parents[1]
     for path in sorted(runtime.rglob("*.py")):
-        found.update(path.read_bytes())
+        hasher.update(path.read_bytes())
     versions = [f"{name} {version(name)}" for name in LIBRARIES]
-    found.update("\n".join([*versions, platform.machine(), platform.processor(), _processor()]).encode())
-    return found.digest()
+    hasher.update("\n".join([*versions, platform.machine(), platform.processor(), _processor()]).encode())
+    return hasher.digest()
 
 
 def _processor() -> str:

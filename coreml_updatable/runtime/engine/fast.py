@@ -65,8 +65,8 @@ class TensorSession:
         self._session, self.threads = session, threads
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        given = {f"in{number}": value.detach().contiguous().numpy() for number, value in enumerate(inputs)}
-        return tuple(torch.from_numpy(one) for one in self._session.run(None, given))
+        given = {f"in{index}": value.detach().contiguous().numpy() for index, value in enumerate(inputs)}
+        return tuple(torch.from_numpy(item) for item in self._session.run(None, given))
 
 
 def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = None) -> TensorSession:
@@ -112,8 +112,8 @@ def prepared(
         with tempfile.TemporaryDirectory(prefix="coreml_updatable.") as name:
             place = Path(name) / "optimized.onnx"
             engine = opened(content, threads, optimize=True, keep=place if key else None)
-            found = engine(*inputs)
-            if not agree(found, expected):
+            actual = engine(*inputs)
+            if not agree(actual, expected):
                 return None, ""
             if key and place.is_file():
                 engine_cache.write(key, place.read_bytes())
@@ -124,8 +124,8 @@ def prepared(
     return engine, ""
 
 
-def agree(found: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
-    return len(found) == len(expected) and all(close(*pair, TOLERANCE) for pair in zip(found, expected, strict=True))
+def agree(result: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
+    return len(result) == len(expected) and all(close(*pair, TOLERANCE) for pair in zip(result, expected, strict=True))
 
 
 def warn_of(layer: str) -> None:
@@ -145,10 +145,10 @@ def first_different(
     """The first of ``layers`` whose output, in the order of what ``function`` gives, differs; empty if none does."""
     try:
         graph, expected = traced(function, inputs)
-        found = opened(to_onnx(graph), torch.get_num_threads(), optimize=True)(*inputs)
+        actual = opened(to_onnx(graph), torch.get_num_threads(), optimize=True)(*inputs)
     except Exception:  # noqa: BLE001 - a search that fails names nothing
         return ""
-    for layer, one, other in zip(layers, found, expected, strict=True):
-        if not close(one, other, TOLERANCE):
+    for layer, item, other in zip(layers, actual, expected, strict=True):
+        if not close(item, other, TOLERANCE):
             return layer
     return ""

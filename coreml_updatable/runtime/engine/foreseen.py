@@ -51,9 +51,9 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Dema
     values = {name: prod(shape) for name, shape in shapes.items()}
     held = 2 * sum(values.values())  # a copy, channels last
     inside = work = peak = 0
-    last = {blob: number for number, step in enumerate(steps) for blob in step.layer.input}
+    last = {blob: position for position, step in enumerate(steps) for blob in step.layer.input}
     alive = sum(values.values())
-    for number, step in enumerate(steps):
+    for index, step in enumerate(steps):
         layer = step.layer
         kind = layer.WhichOneof("layer")
         if (kind not in PLAIN and kind not in RULES) or not values.keys() >= set(layer.input):
@@ -72,31 +72,31 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Dema
             alive += count
             touched += count
         peak = max(peak, alive)
-        alive -= sum(values[blob] for blob in {*layer.input} if last[blob] == number)
+        alive -= sum(values[blob] for blob in {*layer.input} if last[blob] == index)
         more = products = 0
         if kind in RULES:
-            found = RULES[kind](layer, read, [shapes[blob] for blob in layer.output])
-            if found is None:
+            result = RULES[kind](layer, read, [shapes[blob] for blob in layer.output])
+            if result is None:
                 return None
-            more, products = found
+            more, products = result
         most = COPIES * touched + more
         inside = max(inside, most)
         work += (OPERATIONS + PER_INPUT * len(read)) * OVERHEAD + rows * (PER_VALUE * most + products)
     return Demand(BYTES * rows * (held + inside), work, BYTES * rows * peak)
 
 
-def _activation(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
+def _activation(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
     """One with weights may broadcast its input."""
     weights = layer.activation.WhichOneof("NonlinearityType") in ("PReLU", "parametricSoftplus")
     return None if weights else (0, 0)
 
 
-def _inner_product(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
+def _inner_product(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
     params = layer.innerProduct
-    return None if params.int8DynamicQuantize else (0, prod(made[0]) * int(params.inputChannels))
+    return None if params.int8DynamicQuantize else (0, prod(result[0]) * int(params.inputChannels))
 
 
-def _convolution(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:
+def _convolution(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[Sizes]) -> tuple[int, int] | None:
     """A transposed one makes its whole output before it is cut."""
     params = layer.convolution
     if params.isDeconvolution or not _flat(read[0], params.kernelSize, params.dilationFactor, params.stride):
@@ -106,11 +106,11 @@ def _convolution(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequenc
     stride = [int(size) for size in params.stride] or [1, 1]
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
     filters = int(params.kernelChannels) * prod(kernel)
-    bordered = _bordered(read[0], made[0], reach, stride, params.valid.paddingAmounts.borderAmounts)
-    return 3 * bordered + 2 * int(params.outputChannels) * filters, prod(made[0]) * filters
+    bordered = _bordered(read[0], result[0], reach, stride, params.valid.paddingAmounts.borderAmounts)
+    return 3 * bordered + 2 * int(params.outputChannels) * filters, prod(result[0]) * filters
 
 
-def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Sizes]) -> tuple[int, int] | None:
+def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[Sizes]) -> tuple[int, int] | None:
     params = layer.pooling
     if params.globalPooling:
         return 0, 0
@@ -118,10 +118,10 @@ def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], made: Sequence[Si
         return None
     kernel = [int(size) for size in params.kernelSize] or [3, 3]
     stride = [int(size) for size in params.stride] or [1, 1]
-    bordered = _bordered(read[0], made[0], kernel, stride, params.valid.paddingAmounts.borderAmounts)
+    bordered = _bordered(read[0], result[0], kernel, stride, params.valid.paddingAmounts.borderAmounts)
     around = [int(amount) for amount in params.includeLastPixel.paddingAmounts] or [0, 0]
     sides = [length + 2 * amount for length, amount in zip(read[0][-2:], around, strict=True)]
-    return 4 * max(bordered, prod((*read[0][:-2], *sides))), prod(made[0]) * prod(kernel)
+    return 4 * max(bordered, prod((*read[0][:-2], *sides))), prod(result[0]) * prod(kernel)
 
 
 def _flat(read: Sizes, *settings: Sequence[int]) -> bool:
@@ -129,12 +129,12 @@ def _flat(read: Sizes, *settings: Sequence[int]) -> bool:
     return len(read) >= 2 and all(len(setting) in (0, 2) for setting in settings)
 
 
-def _bordered(read: Sizes, made: Sizes, reach: Sizes, stride: Sizes, borders: Sequence[NeuralNetworkLayer]) -> int:
+def _bordered(read: Sizes, result: Sizes, reach: Sizes, stride: Sizes, borders: Sequence[NeuralNetworkLayer]) -> int:
     """Values of a picture with its borders: those that are stated, or as far as its windows reach."""
     stated = [*(int(border.startEdgeSize + border.endEdgeSize) for border in borders), 0, 0]
     sides = [
         max(length + border, (count - 1) * step + far)
-        for length, border, count, step, far in zip(read[-2:], stated, made[-2:], stride, reach, strict=False)
+        for length, border, count, step, far in zip(read[-2:], stated, result[-2:], stride, reach, strict=False)
     ]
     return prod((*read[:-2], *sides))
 

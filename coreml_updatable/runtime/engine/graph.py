@@ -32,10 +32,10 @@ def writes(layer: NeuralNetworkLayer) -> set[str]:
 def check_graph(layers: Sequence[NeuralNetworkLayer], inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Raise ModelError unless every blob is written once, before it is read, and every output is written."""
     known = set(inputs)
-    for number, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         for blob in layer.input:
             if blob not in known:
-                raise ModelError(_unwritten(layer, blob, layers[number:]))
+                raise ModelError(_unwritten(layer, blob, layers[index:]))
         for blob in layer.output:
             if blob in known and layer.WhichOneof("layer") != "copy":
                 raise ModelError(f"layer '{layer.name}': writes blob '{blob}', which already exists; rename it")
@@ -69,8 +69,10 @@ def partition(layers: Sequence[NeuralNetworkLayer]) -> Partition:
     in_order = len(written) != len(set(written)) or any(nested(layer) for layer in layers)
     changing: set[str] = set()
     trainable: list[int] = []
-    for number, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         if layer.isUpdatable or changing & reads(layer) or (in_order and trainable):
-            trainable.append(number)
+            trainable.append(index)
             changing |= writes(layer)
-    return Partition(tuple(number for number in range(len(layers)) if number not in set(trainable)), tuple(trainable))
+    return Partition(
+        tuple(position for position in range(len(layers)) if position not in set(trainable)), tuple(trainable)
+    )

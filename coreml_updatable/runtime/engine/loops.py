@@ -30,11 +30,11 @@ def over(x: Tensor, states: Sequence[Tensor], step: Step, *, whole: bool) -> tup
     """Run ``step`` over x [Seq, ...]: every y [Seq, ...], or the last [1, ...] if not ``whole``; and the states."""
     if _KEPT.get():
         return _scanned(x, states, step, whole=whole)
-    made = []
-    for one in x.unbind(0):
-        states = step(one, *states)
-        made.append(states[0])
-    return torch.stack(made) if whole else made[-1][None], states
+    result = []
+    for item in x.unbind(0):
+        states = step(item, *states)
+        result.append(states[0])
+    return torch.stack(result) if whole else result[-1][None], states
 
 
 def scan_op() -> Any:

@@ -78,8 +78,8 @@ class Writer:
             return value.to(wanted)
         if wanted not in DTYPES:
             raise UnsupportedError(f"values of {wanted}")
-        made: str = self.emit("Cast", value, to=DTYPES[wanted])
-        return made
+        result: str = self.emit("Cast", value, to=DTYPES[wanted])
+        return result
 
     def _new(self) -> str:
         self._count += 1
@@ -123,8 +123,8 @@ def to_onnx(graph: fx.GraphModule) -> bytes:
     nodes = _read(writer.nodes, len(outputs))
     needed = {name for node in nodes for name in node.input}
     constants = [_constant(name, value) for name, value in writer.constants.items() if name in needed]
-    made = helper.make_graph(nodes, "model", inputs, outputs, constants)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    result = helper.make_graph(nodes, "model", inputs, outputs, constants)
+    model = helper.make_model(result, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     if model.ByteSize() >= 2**31:
         raise UnsupportedError("more than 2 GB of weights")
     content: bytes = model.SerializeToString()
@@ -133,7 +133,7 @@ def to_onnx(graph: fx.GraphModule) -> bytes:
 
 def _read(nodes: Sequence[Any], outputs: int) -> list[Any]:
     """The nodes whose outputs somebody reads: a border that a convolution took over is read no more."""
-    needed = {f"out{number}" for number in range(outputs)}
+    needed = {f"out{index}" for index in range(outputs)}
     kept = []
     for node in reversed(nodes):
         if needed.intersection(node.output):
@@ -146,9 +146,9 @@ def _operation(node: fx.Node, values: dict[fx.Node, Value], writer: Writer, rule
     if node.op != "call_function":
         raise UnsupportedError(f"the node {node.op}")
     target: Any = node.target
-    if any(one.alias_info is not None and one.alias_info.is_write for one in target._schema.arguments):
+    if any(argument.alias_info is not None and argument.alias_info.is_write for argument in target._schema.arguments):
         raise UnsupportedError(f"{target} writes into its input")
-    arguments = fx.map_arg((node.args, node.kwargs), lambda one: values[one])
+    arguments = fx.map_arg((node.args, node.kwargs), lambda item: values[item])
     folded = _folded(node, arguments)
     if folded is not None:
         return folded
@@ -168,10 +168,10 @@ def _folded(node: fx.Node, arguments: Any) -> Value | None:
     given = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
     value = node.meta.get("val")
     size = value.numel() if isinstance(value, Tensor) else 0
-    if size > max(MOST_FOLDED, sum(one.numel() for one in given)):
+    if size > max(MOST_FOLDED, sum(item.numel() for item in given)):
         return None
-    made = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]  # the target of an operation can be called
-    return tuple(made) if isinstance(made, tuple | list) else made
+    result = node.target(*arguments[0], **arguments[1])  # type: ignore[operator]  # the target of an operation can be called
+    return tuple(result) if isinstance(result, tuple | list) else result
 
 
 def _attribute(module: Any, path: str) -> Tensor:
@@ -190,6 +190,6 @@ def _dtype(value: Tensor) -> int:
 def _constant(name: str, value: Tensor) -> Any:
     from onnx import TensorProto
 
-    made = TensorProto(name=name, data_type=_dtype(value), dims=list(value.shape))
-    made.raw_data = value.detach().contiguous().numpy().tobytes()
-    return made
+    result = TensorProto(name=name, data_type=_dtype(value), dims=list(value.shape))
+    result.raw_data = value.detach().contiguous().numpy().tobytes()
+    return result

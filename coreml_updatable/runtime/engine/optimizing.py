@@ -26,22 +26,22 @@ def optimized(
             graph = fold_borders(graph)
             frozen = jit.freeze(jit.trace(graph, tuple(inputs), check_trace=False).eval())
             fast = jit.optimize_for_inference(frozen)
-            found = fast(*inputs)
+            actual = fast(*inputs)
             fast(*inputs)  # the second run specializes; the caller should not pay for it
     except (ModelError, RuntimeError, TypeError, ValueError, NotImplementedError):
         return None
-    return fast if agree(found, expected) else None
+    return fast if agree(actual, expected) else None
 
 
-def agree(found: Sequence[Tensor], expected: Sequence[Tensor], tolerance: float = TOLERANCE) -> bool:
+def agree(result: Sequence[Tensor], expected: Sequence[Tensor], tolerance: float = TOLERANCE) -> bool:
     """Return whether every output differs by at most ``tolerance`` of its largest value (of 1, if that is smaller)."""
-    return len(found) == len(expected) and all(close(*pair, tolerance) for pair in zip(found, expected, strict=True))
+    return len(result) == len(expected) and all(close(*pair, tolerance) for pair in zip(result, expected, strict=True))
 
 
-def close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
-    if found.shape != expected.shape:
+def close(result: Tensor, expected: Tensor, tolerance: float) -> bool:
+    if result.shape != expected.shape:
         return False
-    pairs = list(zip(found.flatten().split(PART), expected.flatten().split(PART), strict=True))
+    pairs = list(zip(result.flatten().split(PART), expected.flatten().split(PART), strict=True))
     largest = max((float(part[part.isfinite()].abs().max()) for _, part in pairs if part.isfinite().any()), default=0.0)
     atol = tolerance * max(1.0, largest)
     return all(torch.allclose(*pair, rtol=0.0, atol=atol, equal_nan=True) for pair in pairs)

@@ -81,14 +81,14 @@ def run_step(step: Step, blobs: dict[str, Tensor], *, in_place: bool = False) ->
                 step.module(blobs)
                 return
             function = getattr(step.module, "in_place", None) if in_place else None
-            made = (function or step.module)(*(blobs[blob] for blob in layer.input))
+            result = (function or step.module)(*(blobs[blob] for blob in layer.input))
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         shapes = ", ".join(f"'{blob}' {list(blobs[blob].shape)}" for blob in layer.input)
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise ModelError(
             f"layer '{layer.name}': cannot take {shapes} ({reason}); check the layers before it"
         ) from error
-    values = made if isinstance(made, tuple) else (made,)
+    values = result if isinstance(result, tuple) else (result,)
     if len(values) != len(layer.output):
         raise ModelError(
             f"layer '{layer.name}': has {len(layer.output)} outputs, expected {len(values)}; export it again"
@@ -128,10 +128,10 @@ def _spare(steps: Sequence[Step], outputs: Sequence[str]) -> list[bool]:
     """Return whether each step may overwrite its input, which has its own memory (``fresh``) and no other reader."""
     readers = Counter(blob for step in steps for blob in step.reads)
     fresh: set[str] = set()
-    found = []
+    result = []
     for step in steps:
-        found.append(len(step.reads) == 1 and all(readers[blob] == 1 and blob in fresh for blob in step.reads))
+        result.append(len(step.reads) == 1 and all(readers[blob] == 1 and blob in fresh for blob in step.reads))
         fresh -= step.writes
         if getattr(step.module, "fresh", False):
             fresh |= step.writes - set(outputs)
-    return found
+    return result

@@ -50,9 +50,9 @@ def traced(
     recording = _Recording(inputs, most)
     with torch.no_grad():
         with recording:
-            made = function(*inputs)
-        module = recording.module(made)
-        return pull_borders(push_views(module)).eval(), made
+            result = function(*inputs)
+        module = recording.module(result)
+        return pull_borders(push_views(module)).eval(), result
 
 
 def recorded(
@@ -65,8 +65,8 @@ def recorded(
     """
     recording = _Recording([*inputs, *parameters])
     with recording:
-        made = function(*inputs)
-    module = recording.module(made)
+        result = function(*inputs)
+    module = recording.module(result)
     module.graph.eliminate_dead_code()  # what autograd would keep for the way back
     if any(node.target is aten.detach.default for node in module.graph.nodes):
         raise UntraceableError("a part without gradients cannot be recorded")
@@ -95,8 +95,8 @@ class _Recording(TorchDispatchMode):
         self._nodes: Any = WeakTensorKeyDictionary()
         self._constants: Any = WeakTensorKeyDictionary()
         self._operations = 0
-        for number, value in enumerate(inputs):
-            self._note(self._graph.placeholder(f"x{number}"), value)
+        for index, value in enumerate(inputs):
+            self._note(self._graph.placeholder(f"x{index}"), value)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -112,17 +112,17 @@ class _Recording(TorchDispatchMode):
         if self._most is not None and self._operations > self._most:
             raise UntraceableError(f"has more than {self._most:,} operations")
         node = self._graph.call_function(noted, tree_map(self._known, args), tree_map(self._known, kwargs))
-        made = func(*args, **kwargs)
-        self._note(node, made)
-        return made
+        result = func(*args, **kwargs)
+        self._note(node, result)
+        return result
 
     def scan(
         self, step: Callable[..., Any], states: Sequence[Tensor], sequences: Sequence[Tensor], _others: Any
     ) -> tuple[Tensor, ...]:
         """A loop as one operation, its step as a graph; what a step reads besides is passed to it."""
         with self:
-            states = [one.clone(memory_format=torch.contiguous_format) for one in states]  # as the step gives them
-        body, read = _step_of(step, [*states, *(one[0] for one in sequences)])
+            states = [state.clone(memory_format=torch.contiguous_format) for state in states]  # as the step gives them
+        body, read = _step_of(step, [*states, *(sequence[0] for sequence in sequences)])
         name = f"step{len(self._root._modules)}"
         self._root.add_module(name, body)
         node = self._graph.call_function(
@@ -134,9 +134,9 @@ class _Recording(TorchDispatchMode):
         for values in zip(*sequences, strict=True):
             steps.append(body(*states, *values, *read))
             states = steps[-1][: len(states)]
-        made = (*states, *(torch.stack(every) for every in list(zip(*steps, strict=True))[len(states) :]))
-        self._note(node, made)
-        return made
+        result = (*states, *(torch.stack(every) for every in list(zip(*steps, strict=True))[len(states) :]))
+        self._note(node, result)
+        return result
 
     def _known(self, value: Any) -> Any:
         """The node of a tensor; one that no operation made is a constant."""
@@ -152,18 +152,18 @@ class _Recording(TorchDispatchMode):
         node.meta["val"] = _shell(value)
         return node
 
-    def _note(self, node: fx.Node, made: Any) -> None:
-        if isinstance(made, Tensor):
-            node.meta["val"] = _shell(made)
-            self._nodes[made] = node
+    def _note(self, node: fx.Node, result: Any) -> None:
+        if isinstance(result, Tensor):
+            node.meta["val"] = _shell(result)
+            self._nodes[result] = node
             return
-        node.meta["val"] = tuple(_shell(one) if isinstance(one, Tensor) else one for one in made)
-        for number, one in enumerate(made):
-            if isinstance(one, Tensor):
-                self._note(self._graph.call_function(operator.getitem, (node, number)), one)
+        node.meta["val"] = tuple(_shell(entry) if isinstance(entry, Tensor) else entry for entry in result)
+        for index, item in enumerate(result):
+            if isinstance(item, Tensor):
+                self._note(self._graph.call_function(operator.getitem, (node, index)), item)
 
-    def module(self, made: Sequence[Tensor]) -> fx.GraphModule:
-        self._graph.output(tuple(self._known(one) for one in made))
+    def module(self, result: Sequence[Tensor]) -> fx.GraphModule:
+        self._graph.output(tuple(self._known(item) for item in result))
         return fx.GraphModule(self._root, self._graph)
 
 
@@ -172,8 +172,8 @@ def _step_of(step: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[fx.Gra
     are tensors of their own, one value after the other."""
     recording = _Recording(inputs)
     with recording:
-        made = [one.clone(memory_format=torch.contiguous_format) for one in step(*inputs)]
-    module, read = recording.module(made), []
+        result = [item.clone(memory_format=torch.contiguous_format) for item in step(*inputs)]
+    module, read = recording.module(result), []
     last = [node for node in module.graph.nodes if node.op == "placeholder"][-1]
     for value, name in list(recording._constants.items()):
         with module.graph.inserting_after(last):
@@ -188,7 +188,7 @@ def _step_of(step: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[fx.Gra
 
 def _without_writing(func: Any) -> Any:
     """The operation that gives the same and leaves its input as it is; None where numbers are written."""
-    if not any(one.alias_info is not None and one.alias_info.is_write for one in func._schema.arguments):
+    if not any(argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments):
         return func
     name = str(func._schema.name).partition("::")[2].rstrip("_")
     return getattr(getattr(aten, name), func._overloadname) if name in RESHAPING else None
@@ -263,11 +263,11 @@ def fold_borders(module: fx.GraphModule) -> fx.GraphModule:
     for node in list(graph.nodes):
         if node.op != "call_function" or node.target is not CONVOLUTION or node.args[6]:
             continue
-        found = borders(node.args[0])
+        result = borders(node.args[0])
         weight = node.args[1]
-        if found is None or not isinstance(weight, fx.Node) or weight.op != "get_attr" or len(node.args[4]) != 2:
+        if result is None or not isinstance(weight, fx.Node) or weight.op != "get_attr" or len(node.args[4]) != 2:
             continue
-        source, (left, right, top, bottom) = found
+        source, (left, right, top, bottom) = result
         values, (high, wide), dilation = getattr(module, str(weight.target)), node.args[4], node.args[5]
         grown = [_grown((top + high, bottom + high), dilation[0]), _grown((left + wide, right + wide), dilation[1])]
         if None in grown:

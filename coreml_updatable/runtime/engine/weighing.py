@@ -81,19 +81,19 @@ class _Weighing(TorchDispatchMode):
             size, values = _sizes(func, args, kwargs, inputs, rough, run.memory)
             run.expect(size + _scratch(func, args, inputs, values))
             run.count(_work(func, args, inputs, values))
-        made = func(*args, **kwargs)
-        tensors = [value for value in tree_flatten(made)[0] if isinstance(value, Tensor)]
+        result = func(*args, **kwargs)
+        tensors = [value for value in tree_flatten(result)[0] if isinstance(value, Tensor)]
         if not closely:
             run.count(_work(func, args, inputs, sum(tensor.numel() for tensor in tensors)))
         known = {tensor.untyped_storage()._cdata for tensor in inputs}
         run.hold([tensor for tensor in tensors if tensor.untyped_storage()._cdata not in known])
-        return made
+        return result
 
 
 def _is_view(func: Any) -> bool:
     """Does the operation answer only its inputs' own memory, and write nothing?"""
     if func not in _views:
-        aliases = [one.alias_info for one in func._schema.returns]
+        aliases = [item.alias_info for item in func._schema.returns]
         views = bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
         _views[func] = views or _name(func) == "_unsafe_view"
     return _views[func]
@@ -101,7 +101,7 @@ def _is_view(func: Any) -> bool:
 
 def _in_place(func: Any) -> bool:
     """Does the operation write its answer into an input?"""
-    return all(one.alias_info is not None and one.alias_info.is_write for one in func._schema.returns)
+    return all(item.alias_info is not None and item.alias_info.is_write for item in func._schema.returns)
 
 
 def _name(func: Any) -> str:
@@ -131,12 +131,12 @@ def _sizes(func: Any, args: Any, kwargs: Any, inputs: list[Tensor], rough: int, 
         first = max((tensor.element_size() for tensor in inputs), default=4)
         return values * (first + LARGEST_VALUE * (len(func._schema.returns) - 1)), values
     try:
-        made = func(*tree_map(_meta, args), **{**tree_map(_meta, kwargs), **_on_meta(kwargs)})
+        result = func(*tree_map(_meta, args), **{**tree_map(_meta, kwargs), **_on_meta(kwargs)})
     except Exception:  # no shape function, or the operation itself will be refused
         if LARGEST_VALUE * rough > most:
             raise
         return LARGEST_VALUE * rough, rough
-    tensors = [tensor for tensor in tree_flatten(made)[0] if isinstance(tensor, Tensor)]
+    tensors = [tensor for tensor in tree_flatten(result)[0] if isinstance(tensor, Tensor)]
     return sum(t.numel() * t.element_size() for t in tensors), sum(t.numel() for t in tensors)
 
 
@@ -243,7 +243,7 @@ def _work(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
     return (PER_SORTED if name in SORTED else PER_VALUE) * touched
 
 
-def _products(weight: Tensor, transposed: bool, read: int, made: int) -> int:
+def _products(weight: Tensor, transposed: bool, read: int, result: int) -> int:
     """Of a convolution: every value that is made, or that is read if it is transposed, meets one filter."""
-    products = prod(weight.shape[1:]) * (read if transposed else made)
+    products = prod(weight.shape[1:]) * (read if transposed else result)
     return products if weight.dim() > 4 else products // 2

@@ -36,11 +36,11 @@ def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: b
         raise DataError(
             f"{where}: the model describes it as {kind}, expected a multi-array or a number; check the model"
         )
-    made = _as(np.float32, given)
-    if np.isnan(made).any():
-        at = [int(index) for index in np.argwhere(np.isnan(made))[0]]
-        raise DataError(f"{where}: is NaN at {at}; remove the row or correct it")
-    return made
+    result = _as(np.float32, given)
+    if np.isnan(result).any():
+        position = [int(index) for index in np.argwhere(np.isnan(result))[0]]
+        raise DataError(f"{where}: is NaN at {position}; remove the row or correct it")
+    return result
 
 
 def array(
@@ -97,12 +97,12 @@ def default(feature: FeatureDescription) -> NDArray[Any]:
 
 def _array(value: Any, where: str) -> NDArray[Any]:
     try:
-        made = np.asarray(value)
+        result = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
-        made = np.array(None)
-    if made.dtype.kind not in "biuf":
+        result = np.array(None)
+    if result.dtype.kind not in "biuf":
         raise DataError(f"{where}: is {a_kind(value)}, expected numbers; give a NumPy array or a list")
-    return made
+    return result
 
 
 def _expect_whole(given: NDArray[Any], dtype: Any, where: str) -> None:
@@ -127,9 +127,9 @@ def _default_shape(described: Any) -> list[int]:
     return [int(ends.lowerBound) for ends in described.shapeRange.sizeRanges]
 
 
-def _check_shape(described: Any, found: Sequence[int], where: str, sequences: bool) -> None:
+def _check_shape(described: Any, result: Sequence[int], where: str, sequences: bool) -> None:
     """``sequences``: two more axes, [sequence, batch], may precede the shape."""
-    shapes = [tuple(found), tuple(found[2:])] if sequences else [tuple(found)]
+    shapes = [tuple(result), tuple(result[2:])] if sequences else [tuple(result)]
     if described.WhichOneof("ShapeFlexibility") == "shapeRange":
         ranges = described.shapeRange.sizeRanges
         if any(_within(shape, ranges) for shape in shapes):
@@ -141,7 +141,7 @@ def _check_shape(described: Any, found: Sequence[int], where: str, sequences: bo
         if not allowed or any(shape in allowed for shape in shapes):
             return
         expected = " or ".join(str(list(shape)) for shape in dict.fromkeys(allowed))
-    raise DataError(f"{where}: has the shape {list(found)}, but the model expects {expected}; reshape it")
+    raise DataError(f"{where}: has the shape {list(result)}, but the model expects {expected}; reshape it")
 
 
 def _within(shape: Sequence[int], ranges: Any) -> bool:

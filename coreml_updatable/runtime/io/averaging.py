@@ -16,20 +16,20 @@ def mean_answer(model: Model, answers: Sequence[Prediction]) -> dict[str, Any]:
     ``answers``: at least one; all have the same shape.
     """
     label, shares = model.description.predictedFeatureName, model.description.predictedProbabilitiesName
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, first in answers[0].items():
         values = [answer[name] for answer in answers]
         if isinstance(first, Mapping):
-            found[name] = {key: float(np.mean([value.get(key, 0.0) for value in values])) for key in _keys(values)}
+            result[name] = {key: float(np.mean([value.get(key, 0.0) for value in values])) for key in _keys(values)}
         elif isinstance(first, np.ndarray):
-            found[name] = np.mean(values, axis=0)
+            result[name] = np.mean(values, axis=0)
         elif name != label and isinstance(first, int | float | np.number):
-            found[name] = float(np.mean(values))
+            result[name] = float(np.mean(values))
         else:
-            found[name] = Counter(values).most_common(1)[0][0]
-    if label in found and isinstance(found.get(shares), Mapping) and found[shares]:
-        found[label] = max(found[shares], key=lambda key: found[shares][key])
-    return found
+            result[name] = Counter(values).most_common(1)[0][0]
+    if label in result and isinstance(result.get(shares), Mapping) and result[shares]:
+        result[label] = max(result[shares], key=lambda key: result[shares][key])
+    return result
 
 
 def _keys(values: Sequence[Mapping[Any, float]]) -> list[Any]:

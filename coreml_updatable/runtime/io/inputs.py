@@ -132,16 +132,16 @@ class NetworkInputs:
         return list(dict.fromkeys([*self.names, *training, *_answers(self.model)]))
 
     def tensors(
-        self, row: Mapping[str, Any], number: int, places: Mapping[str, Tensor] | None = None
+        self, row: Mapping[str, Any], index: int, places: Mapping[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """The blobs of row ``number`` (for errors), by input name, in the shapes of the network's mapping.
 
         ``places``: contiguous memory for them, which a blob of the same shape is written into.
         """
-        expect_mapping(row, number)
-        expect_features(row, self._needed, self._known, number)
+        expect_mapping(row, index)
+        expect_features(row, self._needed, self._known, index)
         return {
-            feature.name: self._tensor(feature, row, number, None if places is None else places[feature.name])
+            feature.name: self._tensor(feature, row, index, None if places is None else places[feature.name])
             for feature in self._features
         }
 
@@ -149,14 +149,14 @@ class NetworkInputs:
     def _features(self) -> list[FeatureDescription]:
         return list(self.model.description.input)
 
-    def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], number: int, place: Tensor | None) -> Tensor:
+    def _tensor(self, feature: FeatureDescription, row: Mapping[str, Any], index: int, place: Tensor | None) -> Tensor:
         if feature.type.WhichOneof("Type") == "imageType" and feature.name in row:
-            return self._picture(feature, row[feature.name], number, place)
-        made = self._array(feature, row, number)
-        return place.copy_(made) if place is not None and place.shape == made.shape else made
+            return self._picture(feature, row[feature.name], index, place)
+        result = self._array(feature, row, index)
+        return place.copy_(result) if place is not None and place.shape == result.shape else result
 
-    def _picture(self, feature: FeatureDescription, value: Any, number: int, place: Tensor | None) -> Tensor:
-        given = pixels(feature, value, f"row {number}: feature '{feature.name}'")
+    def _picture(self, feature: FeatureDescription, value: Any, index: int, place: Tensor | None) -> Tensor:
+        given = pixels(feature, value, f"row {index}: feature '{feature.name}'")
         axes = (1,) if self.network.imageInputShapeMapping == RANK4_IMAGE else (1, 1)
         if place is None or place.shape != (*axes, *given.shape):
             place = torch.empty((*axes, *given.shape))
@@ -165,8 +165,8 @@ class NetworkInputs:
         self._preprocess(feature, own)
         return place
 
-    def _array(self, feature: FeatureDescription, row: Mapping[str, Any], number: int) -> Tensor:
-        where = f"row {number}: feature '{feature.name}'"
+    def _array(self, feature: FeatureDescription, row: Mapping[str, Any], index: int) -> Tensor:
+        where = f"row {index}: feature '{feature.name}'"
         if feature.name not in row and feature.type.WhichOneof("Type") == "imageType":
             raise DataError(f"{where}: is missing, and a picture has no default; add it")
         if feature.name not in row:
@@ -206,7 +206,7 @@ class NetworkInputs:
 
         A step scales by channelScale and adds the channel's bias, or subtracts a mean image. No name: every picture.
         """
-        found: list[tuple[float, Tensor | None]] = []
+        result: list[tuple[float, Tensor | None]] = []
         space = feature.type.imageType.colorSpace
         for step in self.network.preprocessing:
             if step.featureName not in ("", feature.name):
@@ -214,12 +214,12 @@ class NetworkInputs:
             if step.WhichOneof("preprocessor") == "scaler":
                 # The format has no default; a scale that is not set cannot mean 0, which would erase the picture.
                 biases = _biases(step.scaler, space)
-                found.append(
+                result.append(
                     (step.scaler.channelScale or 1.0, torch.tensor(biases)[:, None, None] if any(biases) else None)
                 )
             elif step.WhichOneof("preprocessor") == "meanImage":
-                found.append((1.0, -torch.tensor(step.meanImage.meanImage, dtype=torch.float32)))
-        return found
+                result.append((1.0, -torch.tensor(step.meanImage.meanImage, dtype=torch.float32)))
+        return result
 
     @cached_property
     def _steps(self) -> dict[str, list[tuple[float, Tensor | None]]]:

@@ -34,7 +34,7 @@ class Outputs:
         named = [feature.name for feature in self.features]
         self.blobs = tuple(dict.fromkeys([*named, *([self.probabilities] if self.probabilities else [])]))
 
-    def answer(self, blobs: Mapping[str, NDArray[np.float32]], number: int) -> dict[str, Any]:
+    def answer(self, blobs: Mapping[str, NDArray[np.float32]], index: int) -> dict[str, Any]:
         """Return the answers for row ``number`` (for errors): label and probabilities first, then the other outputs."""
         for blob in self.blobs:
             if blob not in blobs:
@@ -47,7 +47,7 @@ class Outputs:
                     f"blob '{self.probabilities}': has {len(shares)} values, but the model has {len(self.labels)} "
                     "labels; set labelProbabilityLayerName to the blob with the probabilities"
                 )
-            expect_probabilities(shares, f"row {number}")
+            expect_probabilities(shares, f"row {index}")
             answers[self.description.predictedFeatureName] = self.labels[int(shares.argmax())]
             if self.description.predictedProbabilitiesName:
                 listed = dict(zip(self.labels, shares.tolist(), strict=True))

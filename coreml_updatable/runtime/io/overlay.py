@@ -44,9 +44,9 @@ def overlay(model: Model, picture: Image.Image, answer: Mapping[str, Any]) -> Ov
     if BACKGROUND in labels:
         covered = np.where((numbers == labels.index(BACKGROUND))[:, :, None], pixels, covered)
     counts = np.bincount(classes.ravel(), minlength=count)
-    shares = {labels[number]: float(counts[number] / classes.size) for number in np.argsort(-counts, kind="stable")}
-    made = Image.fromarray(np.rint(covered).astype(np.uint8))
-    return Overlay(made, {label: share for label, share in shares.items() if share})
+    shares = {labels[index]: float(counts[index] / classes.size) for index in np.argsort(-counts, kind="stable")}
+    result = Image.fromarray(np.rint(covered).astype(np.uint8))
+    return Overlay(result, {label: share for label, share in shares.items() if share})
 
 
 def class_map(answer: Mapping[str, Any]) -> NDArray[np.int64]:
@@ -73,19 +73,19 @@ def _preview(model: Model, count: int) -> tuple[list[str], NDArray[np.float32]]:
         named = {}
     given = named if isinstance(named, dict) else {}
     labels = [str(label) for label in _listed(given.get("labels"))]
-    labels += [f"class {number}" for number in range(len(labels), count)]
+    labels += [f"class {index}" for index in range(len(labels), count)]
     colors = [_color(color) for color in _listed(given.get("colors"))[: len(labels)]]
-    found = [color if color is not None else palette(number) for number, color in enumerate(colors)]
-    found += [palette(number) for number in range(len(found), len(labels))]
-    return labels, np.array(found, np.float32)
+    result = [color if color is not None else palette(index) for index, color in enumerate(colors)]
+    result += [palette(index) for index in range(len(result), len(labels))]
+    return labels, np.array(result, np.float32)
 
 
-def palette(number: int) -> tuple[int, int, int]:
+def palette(index: int) -> tuple[int, int, int]:
     """The colors of PASCAL VOC: the bits of the number, spread over red, green and blue from the top."""
     channels = [0, 0, 0]
     for place in range(8):
         for channel in range(3):
-            channels[channel] |= ((number >> (3 * place + channel)) & 1) << (7 - place)
+            channels[channel] |= ((index >> (3 * place + channel)) & 1) << (7 - place)
     return channels[0], channels[1], channels[2]
 
 

@@ -27,30 +27,30 @@ class FrozenRow:
 Row: TypeAlias = Mapping[str, Any] | FrozenRow
 
 
-def expect_mapping(row: Any, number: int) -> None:
+def expect_mapping(row: Any, index: int) -> None:
     if not isinstance(row, Mapping):
         raise DataError(
-            f"row {number}: is {a_kind(row)}, expected a mapping from feature names to values; "
+            f"row {index}: is {a_kind(row)}, expected a mapping from feature names to values; "
             "write {'image': picture}"
         )
 
 
-def expect_features(row: Mapping[str, Any], needed: Sequence[str], known: Sequence[str], number: int) -> None:
+def expect_features(row: Mapping[str, Any], needed: Sequence[str], known: Sequence[str], index: int) -> None:
     """DataError unless the row has every feature in ``needed`` and none outside ``known``."""
     for name in needed:
         if name not in row:
-            raise DataError(f"row {number}: feature '{name}' is missing; the model reads {_listed(needed)}")
+            raise DataError(f"row {index}: feature '{name}' is missing; the model reads {_listed(needed)}")
     for name in row:
         if name not in known:
             raise DataError(
-                f"row {number}: the model has no feature '{name}', expected only {_listed(known)}; remove it"
+                f"row {index}: the model has no feature '{name}', expected only {_listed(known)}; remove it"
             )
 
 
-def expect_part(row: FrozenRow, part: Part, number: int) -> None:
+def expect_part(row: FrozenRow, part: Part, index: int) -> None:
     if row.part != part:
         raise DataError(
-            f"row {number}: was frozen by another model; pass the complete row, or freeze it with this model"
+            f"row {index}: was frozen by another model; pass the complete row, or freeze it with this model"
         )
 
 

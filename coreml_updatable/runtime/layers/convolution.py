@@ -92,8 +92,8 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
         weights = self.weights if given is None else given
         if weights is None or weights.shape != self.shape:
-            found = None if weights is None else list(weights.shape)
-            raise self.context.error(f"weights have the shape {found}, the layer expects {list(self.shape)}")
+            result = None if weights is None else list(weights.shape)
+            raise self.context.error(f"weights have the shape {result}, the layer expects {list(self.shape)}")
         flat = self.flat(x)
         borders = self.borders
         if self.same is not None:

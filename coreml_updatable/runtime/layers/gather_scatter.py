@@ -94,9 +94,9 @@ def _expect_depth(where: Tensor, rank: int, context: Context) -> None:
         raise context.error(f"multi-indices have {where.shape[-1]} places, expected 1 to {rank}")
 
 
-def _expect_updates(found: Sequence[int], expected: Sequence[int], context: Context) -> None:
-    if list(found) != list(expected):
-        raise context.error(f"updates have the shape {list(found)}, the layer expects {list(expected)}")
+def _expect_updates(result: Sequence[int], expected: Sequence[int], context: Context) -> None:
+    if list(result) != list(expected):
+        raise context.error(f"updates have the shape {list(result)}, the layer expects {list(expected)}")
 
 
 def _scattered(container: Tensor, axis: int, where: Tensor, updates: Tensor, mode: int) -> Tensor:

@@ -132,8 +132,8 @@ class SimpleRecurrent(nn.Module):
         def step(x: Tensor, y: Tensor) -> tuple[Tensor]:
             return (self.activation(clipped(x + functional.linear(y, self.recursionMatrix))),)
 
-        made, last = loops.over(steps.flip(0) if self.backwards else steps, [y], step, whole=self.whole)
-        return outputs(made, last, self.context)
+        result, last = loops.over(steps.flip(0) if self.backwards else steps, [y], step, whole=self.whole)
+        return outputs(result, last, self.context)
 
 
 class GRU(nn.Module):
@@ -168,8 +168,8 @@ class GRU(nn.Module):
             o = self.g(clipped(x[:, 2 * self.size :] + functional.linear(y * r, of_o)))
             return ((1 - z) * o + z * y,)
 
-        made, last = loops.over(steps.flip(0) if self.backwards else steps, [y], step, whole=self.whole)
-        return outputs(made, last, self.context)
+        result, last = loops.over(steps.flip(0) if self.backwards else steps, [y], step, whole=self.whole)
+        return outputs(result, last, self.context)
 
     def _joined(self, kind: str) -> Tensor:
         return torch.cat([self.get_parameter(gate + kind) for gate in GRU_GATES])
@@ -239,8 +239,8 @@ class UniDirectionalLSTM(nn.Module):
     def forward(self, x: Tensor, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
         sequence = vectors(x, self.inputs, self.context)
         y, c = states(given, 2, sequence, self.size, self.context)
-        made, last = self.weightParams(sequence.flip(0) if self.backwards else sequence, y, c, self.functions)
-        return outputs(made, last, self.context)
+        result, last = self.weightParams(sequence.flip(0) if self.backwards else sequence, y, c, self.functions)
+        return outputs(result, last, self.context)
 
 
 class BiDirectionalLSTM(nn.Module):
@@ -266,9 +266,9 @@ class BiDirectionalLSTM(nn.Module):
         sequence = vectors(x, self.inputs, self.context)
         y, c, y_back, c_back = states(given, 4, sequence, self.size, self.context)
         forwards, backwards = self.weightParams
-        made, last = forwards(sequence, y, c, self.functions[0])
+        result, last = forwards(sequence, y, c, self.functions[0])
         made_back, last_back = backwards(sequence.flip(0), y_back, c_back, self.functions[1])
-        return outputs(torch.cat([made, made_back.flip(0)], -1), [*last, *last_back], self.context)
+        return outputs(torch.cat([result, made_back.flip(0)], -1), [*last, *last_back], self.context)
 
 
 LAYERS: dict[str, Callable[[NeuralNetworkLayer, Context], nn.Module]] = {

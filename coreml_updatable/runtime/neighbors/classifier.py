@@ -117,20 +117,20 @@ class NearestNeighborsModel(RunnableModel):
 
     def frozen(self, rows: Sequence[Row], numbers: Sequence[int] | None = None) -> list[FrozenRow]:
         """Return the rows with their vectors checked; a k-NN classifier has no layers to run."""
-        made = []
-        for number, row in numbered(rows, numbers):
-            vector = self._vector(row, number)
+        result = []
+        for index, row in numbered(rows, numbers):
+            vector = self._vector(row, index)
             known = row.features if isinstance(row, FrozenRow) else row
             features = {name: value for name, value in known.items() if name != self._input.name}
-            made.append(FrozenRow({self._input.name: vector}, features, self.part))
-        return made
+            result.append(FrozenRow({self._input.name: vector}, features, self.part))
+        return result
 
     def _vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """[rows, D]; whole rows that are alike are checked together."""
         together = self._alike(rows)
         if together is not None and np.isfinite(together).all():
             return together
-        one_by_one = [self._vector(row, number) for number, row in enumerate(rows)]
+        one_by_one = [self._vector(row, index) for index, row in enumerate(rows)]
         return np.stack(one_by_one) if rows else np.zeros((0, self.dimensions), np.float32)
 
     def _alike(self, rows: Sequence[Row]) -> NDArray[np.float32] | None:
@@ -141,22 +141,24 @@ class NearestNeighborsModel(RunnableModel):
         if not values or len(values) != len(rows) or DTYPES.get(declared) is not np.float32:
             return None
         first = values[0]
-        if any(type(one) is not np.ndarray or one.dtype != np.float32 or one.shape != first.shape for one in values):
+        if any(
+            type(value) is not np.ndarray or value.dtype != np.float32 or value.shape != first.shape for value in values
+        ):
             return None
         self._vector(plain[0], 0)  # its shape, and its size
-        for number, row in enumerate(plain):
-            expect_features(row, [name], self._known, number)
+        for index, row in enumerate(plain):
+            expect_features(row, [name], self._known, index)
         return np.stack(values).reshape(len(rows), -1)
 
-    def _vector(self, row: Row, number: int) -> NDArray[np.float32]:
+    def _vector(self, row: Row, index: int) -> NDArray[np.float32]:
         if isinstance(row, FrozenRow):
-            expect_part(row, self.part, number)
+            expect_part(row, self.part, index)
             kept: NDArray[np.float32] = row.values[self._input.name]
             return kept
-        expect_mapping(row, number)
+        expect_mapping(row, index)
         name = self._input.name
-        expect_features(row, [name], self._known, number)
-        where = f"row {number}: feature '{name}'"
+        expect_features(row, [name], self._known, index)
+        where = f"row {index}: feature '{name}'"
         vector = numbers(self._input, row[name], where).ravel()
         if len(vector) != self.dimensions:
             raise ModelError(
@@ -181,7 +183,7 @@ class NearestNeighborsModel(RunnableModel):
         votes = weights(distances, self._uniform, self.assumptions)
         numbered = [self._numbers[index] for index in indices.tolist()]
         winner, shares = vote(numbered, votes.tolist(), len(self._distinct), self.assumptions)
-        named = {self._distinct[number]: share for number, share in shares.items()}
+        named = {self._distinct[index]: share for index, share in shares.items()}
         return self._answer(self._distinct[winner], named)
 
     def _answer(self, label: Label, shares: dict[Label, float]) -> Prediction:
@@ -199,7 +201,7 @@ class NearestNeighborsModel(RunnableModel):
 
     def _number_labels(self) -> None:
         """Distinct labels in the order of their first sample, and each sample's number among them."""
-        order = {label: number for number, label in enumerate(dict.fromkeys(self.sample_labels))}
+        order = {label: index for index, label in enumerate(dict.fromkeys(self.sample_labels))}
         self._distinct = list(order)
         self._numbers = [order[label] for label in self.sample_labels]
 
@@ -216,14 +218,14 @@ class NearestNeighborsModel(RunnableModel):
 
 def _samples(index: Any, dimensions: int) -> NDArray[np.float32]:
     vectors = [packed_floats(sample) for sample in index.floatSamples]
-    for number, vector in enumerate(vectors):
+    for position, vector in enumerate(vectors):
         if len(vector) != dimensions:
             raise ModelError(
-                f"model: sample {number} has {len(vector)} values, but the index has {dimensions} dimensions; build "
+                f"model: sample {position} has {len(vector)} values, but the index has {dimensions} dimensions; build "
                 "the k-NN again"
             )
         if not np.isfinite(vector).all():
-            raise ModelError(f"model: sample {number} contains NaN or infinite numbers; remove it")
+            raise ModelError(f"model: sample {position} contains NaN or infinite numbers; remove it")
     return np.stack(vectors) if vectors else np.zeros((0, max(0, min(dimensions, 2**24))), np.float32)
 
 

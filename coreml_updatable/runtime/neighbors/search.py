@@ -80,11 +80,11 @@ def _members(
 
 
 def _rough(
-    samples: Floats, queries: Floats, norms: Floats, asked: NDArray[np.int64], found: NDArray[np.int64]
+    samples: Floats, queries: Floats, norms: Floats, asked: NDArray[np.int64], result: NDArray[np.int64]
 ) -> Floats:
-    rough: Floats = norms[found]
-    for part in parts(len(found), queries.shape[1]):
-        rough[part] -= 2 * np.vecdot(samples[found[part]], queries[asked[part]])
+    rough: Floats = norms[result]
+    for part in parts(len(result), queries.shape[1]):
+        rough[part] -= 2 * np.vecdot(samples[result[part]], queries[asked[part]])
     return rough
 
 
@@ -119,9 +119,9 @@ def nearest(
         measurable = np.isfinite(slacks) & (count < len(samples))
         some = block if measurable.all() else block[measurable]
         measured = _among_candidates(samples, some, norms, count, slacks[measurable], tied)
-        for query, one in zip(block, measurable.tolist(), strict=True):
+        for query, item in zip(block, measurable.tolist(), strict=True):
             every = np.arange(len(samples))
-            yield next(measured if one else _exact(samples, query[None], np.zeros_like(every), every, count, tied))
+            yield next(measured if item else _exact(samples, query[None], np.zeros_like(every), every, count, tied))
 
 
 def _among_candidates(
@@ -145,12 +145,12 @@ def _among_candidates(
     for start in range(0, len(queries), height):
         rows = slice(start, min(len(queries), start + height))
         asked, groups = np.nonzero(least[rows] <= limits[rows, None])
-        asked, found = _members(asked, groups, len(samples), depth, width)
-        rough = _rough(samples, queries[rows], norms, asked, found) if kept is None else kept[rows][asked, found]
+        asked, result = _members(asked, groups, len(samples), depth, width)
+        rough = _rough(samples, queries[rows], norms, asked, result) if kept is None else kept[rows][asked, result]
         firsts = np.searchsorted(asked, np.arange(rows.stop - start))
         last = rough[np.lexsort((rough, asked))][firsts + count - 1]
         near = rough <= (last + slacks[rows])[asked]
-        yield from _exact(samples, queries[rows], asked[near], found[near], count, tied)
+        yield from _exact(samples, queries[rows], asked[near], result[near], count, tied)
 
 
 def _slacks(queries: Floats, largest: float) -> NDArray[np.float64]:

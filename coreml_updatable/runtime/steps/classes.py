@@ -30,8 +30,8 @@ def classified(model: Model, labels: list[Label], probabilities: NDArray[np.floa
     """Return the answers for probabilities [n, C]; if they are equal, the first class wins."""
     description = model.description
     answers = []
-    for number, shares in enumerate(probabilities):
-        expect_probabilities(shares, f"row {number}")
+    for index, shares in enumerate(probabilities):
+        expect_probabilities(shares, f"row {index}")
         answer: dict[str, Any] = {description.predictedFeatureName: labels[int(shares.argmax())]}
         if description.predictedProbabilitiesName:
             answer[description.predictedProbabilitiesName] = dict(zip(labels, shares.tolist(), strict=True))

@@ -94,10 +94,10 @@ def feature_vectorizer(model: Model) -> RunStep:
         return [
             {
                 target: np.concatenate(
-                    [_vector(row[name], size, f"row {number}: feature '{name}'") for name, size in columns]
+                    [_vector(row[name], size, f"row {index}: feature '{name}'") for name, size in columns]
                 )
             }
-            for number, row in enumerate(rows)
+            for index, row in enumerate(rows)
         ]
 
     return run
@@ -172,10 +172,10 @@ def categorical_mapping(model: Model) -> RunStep:
     default = getattr(mapping, otherwise) if otherwise else None
 
     def mapped(value: Any, where: str) -> Any:
-        found = known.get(value, default)
-        if found is None:
+        result = known.get(value, default)
+        if result is None:
             raise DataError(f"{where}: is {quoted(value)}, which is not in the model's map; use one of its categories")
-        return found
+        return result
 
     return each(model, mapped, CATEGORIES)
 

@@ -39,7 +39,7 @@ def each(
     source, target = str(the_input(model).name), str(the_output(model).name)
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [{target: function(row[source], f"row {number}: feature '{source}'")} for number, row in enumerate(rows)]
+        return [{target: function(row[source], f"row {index}: feature '{source}'")} for index, row in enumerate(rows)]
 
     return run
 

@@ -66,13 +66,13 @@ class SparseVectors:
     def __init__(self, message: Any) -> None:
         self.count = len(message.vectors)
         rows, columns, values = [], [], []
-        for number, vector in enumerate(message.vectors):
+        for position, vector in enumerate(message.vectors):
             indexes = [node.index for node in vector.nodes]
             if any(index < 1 for index in indexes) or len(set(indexes)) < len(indexes):
                 raise ModelError(
-                    f"model: support vector {number} has an index below 1 or a repeated index; export the model again"
+                    f"model: support vector {position} has an index below 1 or a repeated index; export the model again"
                 )
-            rows += [number] * len(indexes)
+            rows += [position] * len(indexes)
             columns += [index - 1 for index in indexes]
             values += [node.value for node in vector.nodes]
         self._rows, self._columns = np.array(rows, np.int64), np.array(columns, np.int64)
@@ -128,11 +128,11 @@ def kernel_of(machine: Any) -> tuple[Callable[[Vector], Vector], int]:
     return run, vectors.count
 
 
-def expect_finite(scores: NDArray[np.float64], number: int) -> None:
+def expect_finite(scores: NDArray[np.float64], index: int) -> None:
     """Raise DataError if a score of row ``number`` is not finite, because it is then meaningless."""
     if not np.isfinite(scores).all():
         raise DataError(
-            f"row {number}: the scores of the support vectors are not finite; scale the features as for training"
+            f"row {index}: the scores of the support vectors are not finite; scale the features as for training"
         )
 
 
@@ -177,20 +177,20 @@ def support_vector_classifier(model: Model, assumptions: PredictionAssumptions) 
     def scores(values: Numbers) -> Numbers:
         """[pairs] from K [vectors]."""
         sums = np.stack([coefficients[:, start:end] @ values[start:end] for start, end in pairwise(bounds)])
-        found: Numbers = sums[first, second - 1] + sums[second, first] - rho
-        return found
+        result: Numbers = sums[first, second - 1] + sums[second, first] - rho
+        return result
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = matrix(model, rows)
         expect_numbers(x)
         answers = []
-        for number, row in enumerate(x):
-            found = scores(kernel(row))
-            expect_finite(found, number)
-            winner = int(np.bincount(np.where(found > 0, first, second), minlength=len(labels)).argmax())
+        for index, row in enumerate(x):
+            output = scores(kernel(row))
+            expect_finite(output, index)
+            winner = int(np.bincount(np.where(output > 0, first, second), minlength=len(labels)).argmax())
             shares: dict[Label, float] | None = None
             if slopes is not None and offsets is not None:
-                likely = _shares(logistic(-(slopes * found + offsets)), len(labels))
+                likely = _shares(logistic(-(slopes * output + offsets)), len(labels))
                 shares = dict(zip(labels, likely.tolist(), strict=True))
                 if assumptions.support_vector_label == "probabilities":
                     winner = int(likely.argmax())
@@ -294,9 +294,9 @@ def support_vector_regressor(model: Model) -> RunStep:
         x = matrix(model, rows)
         expect_numbers(x)
         answers = []
-        for number, row in enumerate(x):
+        for index, row in enumerate(x):
             y = kernel(row) @ alphas - rho
-            expect_finite(y, number)
+            expect_finite(y, index)
             answers.append({name: float(y)})
         return answers
 

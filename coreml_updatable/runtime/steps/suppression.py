@@ -43,15 +43,15 @@ def build(model: Model) -> RunStep:
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         answers = []
-        for number, row in enumerate(rows):
-            confidence = _table(row[scores.name], f"row {number}: feature '{scores.name}'", labels or None)
-            places = _table(row[boxes.name], f"row {number}: feature '{boxes.name}'", 4)
+        for index, row in enumerate(rows):
+            confidence = _table(row[scores.name], f"row {index}: feature '{scores.name}'", labels or None)
+            places = _table(row[boxes.name], f"row {index}: feature '{boxes.name}'", 4)
             if len(confidence) != len(places):
                 raise DataError(
-                    f"row {number}: has {len(confidence)} confidences and {len(places)} boxes, expected equal numbers"
+                    f"row {index}: has {len(confidence)} confidences and {len(places)} boxes, expected equal numbers"
                 )
-            overlap = _threshold(row, nms.iouThresholdInputFeatureName, nms.iouThreshold, 1.0, number)
-            floor = _threshold(row, nms.confidenceThresholdInputFeatureName, nms.confidenceThreshold, math.inf, number)
+            overlap = _threshold(row, nms.iouThresholdInputFeatureName, nms.iouThreshold, 1.0, index)
+            floor = _threshold(row, nms.confidenceThresholdInputFeatureName, nms.confidenceThreshold, math.inf, index)
             kept = kept_boxes(confidence, places, overlap, floor, nms.pickTop.perClass)[:most]
             padding = max(least - len(kept), 0)
             answers.append(
@@ -136,14 +136,14 @@ def _table(value: Any, where: str, columns: int | None) -> Numbers:
     return table
 
 
-def _threshold(row: Mapping[str, Any], name: str, default: float, most: float, number: int) -> float:
+def _threshold(row: Mapping[str, Any], name: str, default: float, most: float, index: int) -> float:
     """Return the threshold of the row, or that of the model if the row has none (NaN)."""
     given = float(row[name]) if name and name in row else math.nan
     if math.isnan(given):
         given = float(default)
         where = "model: the default"
     else:
-        where = f"row {number}: feature '{name}'"
+        where = f"row {index}: feature '{name}'"
     if not 0 <= given <= most:
         ends = "0 to 1" if most == 1 else "0 or more"
         error = ModelError if where.startswith("model") else DataError

@@ -59,14 +59,14 @@ class Trees:
         self.width = int(self.feature[~self.leaf].max(initial=0)) + 1
         self._link(nodes)
         self.values = np.zeros((len(nodes), self.dimensions))
-        for number in np.flatnonzero(self.leaf):
-            for info in nodes[int(number)].evaluationInfo:
+        for index in np.flatnonzero(self.leaf):
+            for info in nodes[int(index)].evaluationInfo:
                 if info.evaluationIndex >= self.dimensions:
                     raise ModelError(
                         f"model: a leaf has a value for dimension {info.evaluationIndex} of {self.dimensions}; "
                         "export the model again"
                     )
-                self.values[number, info.evaluationIndex] += info.evaluationValue
+                self.values[index, info.evaluationIndex] += info.evaluationValue
 
     def expect_width(self, x: NDArray[np.float64]) -> None:
         if len(x) and x.shape[1] < self.width:
@@ -78,16 +78,16 @@ class Trees:
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n, D] -> [n, dimensions]."""
         height = max(1, BLOCK // len(self.roots))
-        return np.concatenate([self._sums(x[at : at + height]) for at in range(0, len(x), height)])
+        return np.concatenate([self._sums(x[index : index + height]) for index in range(0, len(x), height)])
 
     def _sums(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        at = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
+        index = np.broadcast_to(self.roots, (len(x), len(self.roots))).copy()
         rows = np.arange(len(x))[:, None]
-        while not self.leaf[at].all():
-            value = x[rows, np.where(self.leaf[at], 0, self.feature[at]).astype(np.int64)]
-            chosen = np.where(np.isnan(value), self.missing[at], self._compared(value, at))
-            at = np.where(self.leaf[at], at, np.where(chosen, self.true[at], self.false[at]))
-        sums: NDArray[np.float64] = self.base + self.values[at].sum(1)
+        while not self.leaf[index].all():
+            value = x[rows, np.where(self.leaf[index], 0, self.feature[index]).astype(np.int64)]
+            chosen = np.where(np.isnan(value), self.missing[index], self._compared(value, index))
+            index = np.where(self.leaf[index], index, np.where(chosen, self.true[index], self.false[index]))
+        sums: NDArray[np.float64] = self.base + self.values[index].sum(1)
         return sums
 
     def _compared(self, value: NDArray[np.float64], at: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -99,24 +99,24 @@ class Trees:
 
     def _link(self, nodes: Any) -> None:
         """Children by number. Each node but the root has one parent, so no walk from a root comes round again."""
-        number = {(node.treeId, node.nodeId): at for at, node in enumerate(nodes)}
+        index = {(node.treeId, node.nodeId): at for at, node in enumerate(nodes)}
         self.true, self.false = np.zeros(len(nodes), np.int64), np.zeros(len(nodes), np.int64)
         parents = np.zeros(len(nodes), np.int64)
-        for at, node in enumerate(nodes):
-            if self.leaf[at]:
+        for position, node in enumerate(nodes):
+            if self.leaf[position]:
                 continue
             for children, child in ((self.true, node.trueChildNodeId), (self.false, node.falseChildNodeId)):
-                if (node.treeId, child) not in number:
+                if (node.treeId, child) not in index:
                     raise ModelError(
                         f"model: tree {node.treeId}: node {node.nodeId} leads to node {child}, which does not exist; "
                         "export the model again"
                     )
-                children[at] = number[node.treeId, child]
-                parents[children[at]] += 1
+                children[position] = index[node.treeId, child]
+                parents[children[position]] += 1
         trees = [node.treeId for node in nodes]
         self.roots = np.flatnonzero(parents == 0)
         one_root_each = sorted(trees[root] for root in self.roots) == sorted(set(trees))
-        if len(number) < len(nodes) or (parents > 1).any() or not one_root_each or self._reached() < len(nodes):
+        if len(index) < len(nodes) or (parents > 1).any() or not one_root_each or self._reached() < len(nodes):
             raise ModelError("model: has a tree without a root, with several roots or with a cycle; export it again")
 
     def _reached(self) -> int:
@@ -147,8 +147,8 @@ def tree_ensemble_classifier(model: Model) -> RunStep:
     def shares(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         if transform == ZERO_REFERENCE:
             return softmax(np.concatenate([np.zeros((len(sums), 1)), sums], 1))
-        made = {NO_TRANSFORM: lambda v: v, SOFTMAX: softmax, LOGISTIC: logistic}[transform](sums)
-        return shares_of_two(made) if single else made
+        result = {NO_TRANSFORM: lambda v: v, SOFTMAX: softmax, LOGISTIC: logistic}[transform](sums)
+        return shares_of_two(result) if single else result
 
     def run(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         x = matrix(model, rows)

@@ -56,8 +56,8 @@ def train(request: dict[str, Any]) -> None:
         start = end
     weights = module.named_parameters()
     result: dict[str, Any] = {name: weights[own].clone().numpy() for own, name in request["weights"].items()}
-    answers = [[output[:1] for output in run(torch.tensor([number]))[1:]] for number in range(len(targets))]
-    for number, name in enumerate(request["outputs"]):
-        result[f"answer.{name}"] = torch.cat([row[number] for row in answers]).numpy()
+    answers = [[output[:1] for output in run(torch.tensor([position]))[1:]] for position in range(len(targets))]
+    for index, name in enumerate(request["outputs"]):
+        result[f"answer.{name}"] = torch.cat([row[index] for row in answers]).numpy()
     result["losses"] = np.array(losses)
     np.savez(request["trained_rows"], **result)

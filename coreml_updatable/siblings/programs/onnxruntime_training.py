@@ -37,12 +37,12 @@ def make(request: dict[str, Any]) -> None:
     model, folder = onnx.load(request["model"]), Path(request["folder"])
     trained = list(request["trained"])
     fixed = [
-        one.name
-        for one in model.graph.initializer
-        if one.name not in trained and one.data_type == onnx.TensorProto.FLOAT
+        item.name
+        for item in model.graph.initializer
+        if item.name not in trained and item.data_type == onnx.TensorProto.FLOAT
     ]
     scores = model.graph.output[0].name
-    outputs = [one.name for one in model.graph.output[1:]]
+    outputs = [item.name for item in model.graph.output[1:]]
     adam = request["adam"]
     optimizer = (
         onnxblock.optim.SGD()
@@ -91,8 +91,8 @@ def train(request: dict[str, Any]) -> None:
     start = 0
     for end in ends:
         batch = order[start:end]
-        made = module(*(values[batch] for values in inputs), targets[batch])
-        losses.append(float(np.asarray(made[0] if isinstance(made, tuple) else made)))
+        output = module(*(values[batch] for values in inputs), targets[batch])
+        losses.append(float(np.asarray(output[0] if isinstance(output, tuple) else output)))
         optimizer.step()
         module.lazy_reset_grad()
         start = end

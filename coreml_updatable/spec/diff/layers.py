@@ -65,7 +65,7 @@ def _presence(name: str, before: bool, after: bool) -> Iterator[FieldChange]:
 
 
 def _lists(name: str, before: Any, after: Any) -> Iterator[FieldChange]:
-    if len(before) == len(after) and all(_key(one) == _key(other) for one, other in zip(before, after, strict=True)):
+    if len(before) == len(after) and all(_key(item) == _key(other) for item, other in zip(before, after, strict=True)):
         return
     yield FieldChange(name, _values(before), _values(after))
 
@@ -84,9 +84,9 @@ def _entry(values: Any, key: Any) -> str | None:
 def _messages(name: str, before: Any, after: Any) -> Iterator[FieldChange]:
     if len(before) != len(after):
         yield FieldChange(f"{name} (count)", str(len(before)), str(len(after)))
-    for number, (one, other) in enumerate(zip_longest(before, after)):
+    for index, (one, other) in enumerate(zip_longest(before, after)):
         if one is not None and other is not None:
-            yield from field_changes(one, other, prefix=f"{name}[{number}].")
+            yield from field_changes(one, other, prefix=f"{name}[{index}].")
 
 
 def _key(value: Any) -> Any:
@@ -169,25 +169,25 @@ def layer_changes(before: NeuralNetwork, after: NeuralNetwork) -> LayerChanges:
         {key: layer for key, layer in old.items() if key not in new},
         {key: layer for key, layer in new.items() if key not in old},
     )
-    found = (_layer_change(old[one], new[other], one[0]) for one, other in pairs.items())
-    places = {key: number for number, key in enumerate(new)}
+    result = (_layer_change(old[key], new[other], key[0]) for key, other in pairs.items())
+    places = {key: index for index, key in enumerate(new)}
     order = [places[pairs[key]] for key in old if key in pairs]
     taken = set(pairs.values())
     return LayerChanges(
         tuple(_title(key[0], layer) for key, layer in new.items() if key not in taken),
         tuple(_title(key[0], layer) for key, layer in old.items() if key not in pairs),
-        tuple(change for change in found if change is not None),
+        tuple(change for change in result if change is not None),
         order != sorted(order),
     )
 
 
 def _by_name(network: NeuralNetwork) -> _Layers:
     seen = Counter[str]()
-    found: _Layers = {}
+    result: _Layers = {}
     for name, layer in all_layers(network):
-        found[name, seen[name]] = layer
+        result[name, seen[name]] = layer
         seen[name] += 1
-    return found
+    return result
 
 
 def _renamed(old: _Layers, new: _Layers) -> dict[tuple[str, int], tuple[str, int]]:
@@ -195,9 +195,9 @@ def _renamed(old: _Layers, new: _Layers) -> dict[tuple[str, int], tuple[str, int
     writers = {(layer_kind(layer), str(layer.output[0])): key for key, layer in new.items() if layer.output}
     pairs: dict[tuple[str, int], tuple[str, int]] = {}
     for key, layer in old.items():
-        found = writers.pop((layer_kind(layer), str(layer.output[0])), None) if layer.output else None
-        if found is not None:
-            pairs[key] = found
+        result = writers.pop((layer_kind(layer), str(layer.output[0])), None) if layer.output else None
+        if result is not None:
+            pairs[key] = result
     return pairs
 
 

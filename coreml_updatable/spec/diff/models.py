@@ -225,7 +225,7 @@ def _members(before: Model, after: Model) -> tuple[list[FieldChange], Members]:
     """Models of two pipelines: by position where there are as many, else by name."""
     old, new = pipeline_of(before), pipeline_of(after)
     if len(old.models) == len(new.models):
-        pairs = [(number, number) for number in range(len(old.models))]
+        pairs = [(index, index) for index in range(len(old.models))]
         return list(field_changes(old, new, skip=("models",))), tuple(_pairs(before, after, pairs))
     names = [list(_names(model)) for model in (before, after)]
     shared = [name for name in dict.fromkeys(names[0]) if name in names[1]]
@@ -244,8 +244,8 @@ def _pairs(before: Model, after: Model, pairs: list[tuple[int, int]]) -> Iterato
 
 def _names(model: Model) -> Iterator[str]:
     pipeline = pipeline_of(model)
-    for number in range(len(pipeline.models)):
-        yield str(pipeline.names[number]) if number < len(pipeline.names) else f"model{number}"
+    for index in range(len(pipeline.models)):
+        yield str(pipeline.names[index]) if index < len(pipeline.names) else f"model{index}"
 
 
 _SHOWN_NAMES = 5
@@ -255,10 +255,10 @@ def sentence(difference: ModelDifference) -> str:
     """Summarize the changes in a few words; for pipelines, name the model that changed."""
     if difference.same:
         return f"no difference in meaning{_stored_otherwise(difference)}"
-    found = list(_parts(difference, ""))
-    if len(found) == 1:
-        return f"only {found[0]} changed"
-    return f"{', '.join(found[:-1])} and {found[-1]} changed"
+    result = list(_parts(difference, ""))
+    if len(result) == 1:
+        return f"only {result[0]} changed"
+    return f"{', '.join(result[:-1])} and {result[-1]} changed"
 
 
 def _parts(difference: ModelDifference, where: str) -> Iterator[str]:

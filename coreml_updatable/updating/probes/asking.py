@@ -24,21 +24,21 @@ def all_probes() -> list[Probe]:
 
 def write_probes(folder: str | PathLike[str]) -> list[Probe]:
     """Write a model for each probe, and probes.json, which says how an app runs them; return the probes."""
-    made, out = all_probes(), Path(folder)
-    content = document(made)
-    for probe, entry in zip(made, content["probes"], strict=True):
+    result, out = all_probes(), Path(folder)
+    content = document(result)
+    for probe, entry in zip(result, content["probes"], strict=True):
         write_model(probe.model, out / entry["model"])
     write_atomically(out / "probes.json", (json_text(content, indent=1) + "\n").encode())
-    return made
+    return result
 
 
 def judged(path: Path, out: Path | None = None) -> tuple[DeviceResults, list[Verdict]]:
     """Return what the results in ``path`` show; with ``out``, also write the file to send in."""
     given = read_results(path)
-    found = verdicts(all_probes(), given.results)
+    result = verdicts(all_probes(), given.results)
     if out is not None:
-        write_atomically(out, results_bytes(given, found))
-    return given, found
+        write_atomically(out, results_bytes(given, result))
+    return given, result
 
 
 def read_probes(
@@ -49,5 +49,5 @@ def read_probes(
     ``path``: what the app printed. ``save``: where to write a file with device, OS, results and choices, to send in.
     Raises DataError for any other file.
     """
-    _, found = judged(Path(path), None if save is None else Path(save))
-    return assuming({one.assumption: one.choice for one in found if one.choice is not None}), found
+    _, result = judged(Path(path), None if save is None else Path(save))
+    return assuming({item.assumption: item.choice for item in result if item.choice is not None}), result

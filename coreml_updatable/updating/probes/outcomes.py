@@ -78,23 +78,23 @@ def outcomes(probe: Probe) -> list[Expectation]:
     """Return an expectation for each choice of the assumption, combined with the choices that it depends on."""
     names = (*probe.given, probe.assumption)
     known = choices()
-    made = []
+    result = []
     for combination in product(*(known[name] for name in names)):
         chosen = dict(zip(names, combination, strict=True))
-        made.append(Expectation(chosen, digested(probe, run(probe, assuming(chosen)))))
-    return made
+        result.append(Expectation(chosen, digested(probe, run(probe, assuming(chosen)))))
+    return result
 
 
-def distance(one: Sequence[float], other: Sequence[float]) -> float:
+def distance(item: Sequence[float], other: Sequence[float]) -> float:
     """Return the largest difference; infinite if the lengths differ or a value is not a number."""
-    if len(one) != len(other):
+    if len(item) != len(other):
         return float("inf")
-    differences = [abs(left - right) for left, right in zip(one, other, strict=True)]
+    differences = [abs(left - right) for left, right in zip(item, other, strict=True)]
     largest = max(differences, default=0.0)
     return largest if all(difference == difference for difference in differences) else float("inf")
 
 
-def tolerance(found: Sequence[Expectation]) -> float:
+def tolerance(result: Sequence[Expectation]) -> float:
     """Return how close a result must be: a quarter of the least distance between different outcomes, within a limit."""
-    gaps = [distance(one.values, other.values) for one in found for other in found]
+    gaps = [distance(item.values, other.values) for item in result for other in result]
     return min(TIGHT, min(gap for gap in gaps if gap > SAME) / 4)

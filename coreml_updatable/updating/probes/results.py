@@ -106,7 +106,7 @@ def parse_results(given: bytes, path: str) -> DeviceResults:
         raise DataError(f"{path}: is not the app's output ({words}); expected {EXPECTED}") from None
 
 
-def results_bytes(given: DeviceResults, found: Sequence[Verdict]) -> bytes:
+def results_bytes(given: DeviceResults, result: Sequence[Verdict]) -> bytes:
     """Return the file to send in: the results of a device and the choices they show. Ends in a newline."""
     finite = {
         assumption: [number if number == number and abs(number) != float("inf") else None for number in numbers]
@@ -118,6 +118,6 @@ def results_bytes(given: DeviceResults, found: Sequence[Verdict]) -> bytes:
         "os": given.os,
         **({"date": given.date} if given.date else {}),
         "results": finite,
-        "choices": {verdict.assumption: verdict.choice for verdict in found},
+        "choices": {verdict.assumption: verdict.choice for verdict in result},
     }
     return (json_text(content, indent=1) + "\n").encode()

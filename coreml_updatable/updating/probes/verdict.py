@@ -20,13 +20,13 @@ class Verdict:
 def verdicts(probes: Sequence[Probe], results: Mapping[str, list[float]]) -> list[Verdict]:
     """Return a verdict for each probe. An assumption that is settled narrows what later probes can show."""
     settled: dict[str, str] = {}
-    made = []
+    result = []
     for probe in probes:
         verdict = _verdict(probe, results.get(probe.assumption), settled)
         if verdict.choice is not None:
             settled[probe.assumption] = verdict.choice
-        made.append(verdict)
-    return made
+        result.append(verdict)
+    return result
 
 
 def _verdict(probe: Probe, numbers: list[float] | None, settled: Mapping[str, str]) -> Verdict:
@@ -37,17 +37,17 @@ def _verdict(probe: Probe, numbers: list[float] | None, settled: Mapping[str, st
     near = [outcome for outcome in expected if distance(values, outcome.values) <= slack]
     fitting = [outcome for outcome in near if _agrees(outcome, settled)]
     fit = {outcome.choices[probe.assumption] for outcome in fitting}
-    found = [choice for choice in choices()[probe.assumption] if choice in fit]
-    if near and not found:
+    actual = [choice for choice in choices()[probe.assumption] if choice in fit]
+    if near and not actual:
         sentence = f"{probe.assumption}: {_text(values)} fits only {_needs(near[0])}, which other probes rule out"
         return Verdict(probe.assumption, None, sentence, probe.decisive)
-    if not found:
+    if not actual:
         return Verdict(probe.assumption, None, _none_fits(probe, values, expected), probe.decisive)
-    if len(found) > 1:
-        names = " and ".join(f"'{choice}'" for choice in found)
-        sentence = f"{probe.assumption}: {names} are the same here; keeping '{found[0]}'"
-        return Verdict(probe.assumption, found[0], sentence, probe.decisive)
-    return Verdict(probe.assumption, found[0], f"{probe.assumption}: '{found[0]}' ({_text(values)})", probe.decisive)
+    if len(actual) > 1:
+        names = " and ".join(f"'{choice}'" for choice in actual)
+        sentence = f"{probe.assumption}: {names} are the same here; keeping '{actual[0]}'"
+        return Verdict(probe.assumption, actual[0], sentence, probe.decisive)
+    return Verdict(probe.assumption, actual[0], f"{probe.assumption}: '{actual[0]}' ({_text(values)})", probe.decisive)
 
 
 def _needs(outcome: Expectation) -> str:

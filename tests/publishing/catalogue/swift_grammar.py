@@ -11,9 +11,9 @@ def faults(source: str) -> list[str]:
 
 
 def _faults(node: Node) -> list[str]:
-    found = []
+    result = []
     if node.type == "ERROR" or node.is_missing:
-        found.append(f"line {node.start_point[0] + 1}: {(node.text or b'').decode()[:80]!r}")
+        result.append(f"line {node.start_point[0] + 1}: {(node.text or b'').decode()[:80]!r}")
     for child in node.children:
-        found += _faults(child)
-    return found
+        result += _faults(child)
+    return result

@@ -27,7 +27,7 @@ from coreml_updatable.publishing.catalogue.signing import (
 from coreml_updatable.publishing.catalogue.site_files import parse, parse_file, to_bytes
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in range(1, MOST_KEYS + 2)]
+KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([index]) * 32) for index in range(1, MOST_KEYS + 2)]
 TEXTS = [public_text(key.public_key()) for key in KEYS]
 SECOND = timedelta(seconds=1)
 
@@ -87,12 +87,12 @@ def test_the_order_of_keys_is_that_of_the_catalogue_and_none_comes_twice(tmp_pat
 
 def test_signatures_lie_where_their_sums_say() -> None:
     content = b"text"
-    made = signatures(content, KEYS[:2], [TEXTS[1], TEXTS[0]])
+    result = signatures(content, KEYS[:2], [TEXTS[1], TEXTS[0]])
     total = hashlib.sha256(content).hexdigest()
     short = [hashlib.sha256(base64.b64decode(text)).hexdigest()[:16] for text in TEXTS[:2]]
     places = [f"signatures/{total}.{short[0]}.sig", f"signatures/{total}.{short[1]}.sig", f"signatures/{total}.sig"]
-    assert set(made) == set(places)
-    assert made[places[2]] == made[places[1]] != made[places[0]]  # that of the first accepted key
+    assert set(result) == set(places)
+    assert result[places[2]] == result[places[1]] != result[places[0]]  # that of the first accepted key
     assert [signature_place(content, text) for text in TEXTS[:2]] + [signature_place(content)] == places
     assert signatures(content, [], TEXTS[:1]) == {}
 

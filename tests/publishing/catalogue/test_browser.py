@@ -57,8 +57,8 @@ def opened(browser: Any, address: str, **options: Any) -> tuple[Any, list[str]]:
     """A page, and what it asked for or complained of that it should not have."""
     page = browser.new_context(**options).new_page()
     wrong: list[str] = []
-    page.on("request", lambda one: None if one.url.startswith((address, "data:")) else wrong.append(one.url))
-    page.on("console", lambda one: wrong.append(one.text) if one.type in ("error", "warning") else None)
+    page.on("request", lambda item: None if item.url.startswith((address, "data:")) else wrong.append(item.url))
+    page.on("console", lambda entry: wrong.append(entry.text) if entry.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(address + "index.html")
     return page, wrong
@@ -103,12 +103,12 @@ def test_axe_finds_no_serious_fault(browser: Any, address: str, scheme: str, siz
     )
     for place in ("index.html", "models/Luncher/index.html"):
         page.goto(address + place)
-        found = [
+        result = [
             f"{fault['id']}: {fault['nodes'][0]['html'][:100]}"
             for fault in Axe().run(page).response["violations"]
             if fault["impact"] in ("serious", "critical")
         ]
-        assert found == []
+        assert result == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
 
 

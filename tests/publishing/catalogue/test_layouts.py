@@ -36,7 +36,9 @@ def test_the_index_tells_them_apart(models: dict[str, ModelFile]) -> None:
     head, whole = models["LuncherHead.mlmodel"], models["Luncher.mlmodel"]
     assert head.update == whole.update
     assert head.labels == whole.labels
-    assert [one.name for one in head.inputs] == [one.name for one in models["LuncherExtractor.mlmodel"].outputs]
+    assert [value.name for value in head.inputs] == [
+        output.name for output in models["LuncherExtractor.mlmodel"].outputs
+    ]
     assert models["LuncherPipeline.mlmodel"].accuracies == ()  # rounded to 16 bits, and not measured so
 
 

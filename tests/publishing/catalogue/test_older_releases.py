@@ -32,7 +32,7 @@ def rewritten(site: Path, file: str, change: Callable[[dict[str, Any]], object])
     (site / "index.json").write_text(json.dumps(index))
     report = path.with_name("report.json")
     if file != "report.json":
-        rewritten(site, "report.json", lambda told: told["files"][file].update(sha256=new))
+        rewritten(site, "report.json", lambda item: item["files"][file].update(sha256=new))
         assert old not in report.read_text()
 
 

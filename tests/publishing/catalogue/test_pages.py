@@ -52,11 +52,11 @@ class Page(HTMLParser):
 def vectors() -> dict[str, bytes]:
     random = np.random.default_rng(1)
     pictures = [random.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(3)]
-    made: dict[str, bytes] = {}
+    result: dict[str, bytes] = {}
     model = network(1)
     model.description.metadata.versionString = "1.0"
     document, files = record(model, "Luncher.mlmodel", "image", "label", pictures, [(pictures[0], "healthy")])
-    return {**made, **files, "Luncher.vectors.json": to_bytes(document)}
+    return {**result, **files, "Luncher.vectors.json": to_bytes(document)}
 
 
 @pytest.fixture

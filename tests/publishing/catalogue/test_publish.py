@@ -35,11 +35,11 @@ def test_the_facts_are_those_of_the_models(make_build: MakeBuild, site: Path) ->
     assert (network.role, network.layout, network.other_variant) == ("network", "single", "LuncherKNN.mlmodel")
     assert (knn.role, knn.layout, knn.other_variant) == ("k-NN", "pipeline", "Luncher.mlmodel")
     assert (network.labels, network.least_ios, network.specification_version) == (("fast-food", "healthy"), "iOS 13", 4)
-    assert [one.name for one in network.inputs] == ["image"]
-    assert [one.name for one in network.training_inputs] == ["image", "label"]
+    assert [value.name for value in network.inputs] == ["image"]
+    assert [training_input.name for training_input in network.training_inputs] == ["image", "label"]
     assert network.update is not None
     assert network.update.layers == ("head",)
-    epochs = next(one for one in network.update.parameters if one.name == "epochs")
+    epochs = next(parameter for parameter in network.update.parameters if parameter.name == "epochs")
     assert (epochs.default, epochs.allowed) == (3, (1, 2, 3, 10))
     assert knn.update is not None
     assert knn.update.parameters[0].range == (1.0, 15.0)
@@ -89,8 +89,8 @@ def test_a_report_that_says_something_else_is_told(make_build: MakeBuild, site: 
     ran = run("publish", build, "--to", site)
     assert ran.status == 0
     assert "note: Luncher 1.0: the report or golden vectors of the build have changed" in ran.out
-    told = json.loads(run("publish", build, "--to", site, "--json").out)
-    assert told["kept_reports"] == [{"name": "Luncher", "version": "1.0"}]
+    output = json.loads(run("publish", build, "--to", site, "--json").out)
+    assert output["kept_reports"] == [{"name": "Luncher", "version": "1.0"}]
     (build / "report.html").write_bytes(b"other")
     with pytest.raises(CatalogueError, match=r"report\.html: has changed since it was built; build the model again"):
         publish([build], site)

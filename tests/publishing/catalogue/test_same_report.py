@@ -17,8 +17,8 @@ NAMES = ("seconds", "machine", "versions", "key", "files", "update_ms", "embeddi
 def table(report: Report) -> dict[str, Any]:
     """A report with every part, as a build writes it."""
     whole = report_object(report)
-    made: dict[str, Any] = json.loads(json.dumps({**whole, "key": "0", "files": {"A.mlmodel": {"sha256": "0"}}}))
-    return made
+    result: dict[str, Any] = json.loads(json.dumps({**whole, "key": "0", "files": {"A.mlmodel": {"sha256": "0"}}}))
+    return result
 
 
 def same(one: Any, other: Any) -> bool:
@@ -28,8 +28,8 @@ def same(one: Any, other: Any) -> bool:
 def times_moved(value: Any) -> Any:
     """Every time of a measurement is another: those that a dataclass names, not those that people named."""
     if isinstance(value, dict):
-        return {name: 7 if name in ("update_ms", "embedding_ms") else times_moved(one) for name, one in value.items()}
-    return [times_moved(one) for one in value] if isinstance(value, list) else value
+        return {name: 7 if name in ("update_ms", "embedding_ms") else times_moved(item) for name, item in value.items()}
+    return [times_moved(item) for item in value] if isinstance(value, list) else value
 
 
 def test_what_a_run_measured_is_noise(table: dict[str, Any]) -> None:

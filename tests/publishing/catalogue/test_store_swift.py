@@ -52,7 +52,7 @@ def test_it_has_the_models_own_names(entry: Entry, model: ModelFile) -> None:
 @pytest.mark.parametrize("odd", ['a"b', "a\\(1)b", "a\nb", "\u202e", "日本", "}", "'", "*/"])
 def test_odd_names_stay_inside_their_strings(entry: Entry, odd: str) -> None:
     model = entry.versions[0].models[0]
-    features = [one.model_copy(update={"name": odd}) for one in model.inputs]
+    features = [value.model_copy(update={"name": odd}) for value in model.inputs]
     strange = model.model_copy(update={"inputs": tuple(features), "labels": (odd, "class", "a", "A")})
     assert faults(store_swift(entry, strange, "", None)) == []
     assert faults(update_snippet(odd, odd)) == []

@@ -189,9 +189,9 @@ def test_no_changed_byte_is_believed(history: list[Path], cut: int, flip: int, w
 def test_no_other_signature_is_believed(history: list[Path], signature: bytes) -> None:
     content = (history[2] / "index.json").read_bytes()
     wrong = (signature, THIRD.sign(content), OLD.sign(content + b" "), OLD.sign(b""), OLD.sign(content)[:-1])
-    for one in wrong:
+    for item in wrong:
         with pytest.raises(UntrustedError, match="is not signed by a trusted key"):
-            trusted_index(content, lambda _, one=one: one, trust(OLD), NOW)  # type: ignore[misc]
+            trusted_index(content, lambda _, entry=item: entry, trust(OLD), NOW)  # type: ignore[misc]
 
 
 def test_changing_a_key(make_build: MakeBuild, site: Path) -> None:
@@ -282,7 +282,9 @@ def test_what_follows_a_catalogue_that_readers_have(
     assert index.serial == 4
     stolen = Path(shutil.copytree(history[2], tmp_path / "stolen"))
     signed_anew(stolen, (stolen / "index.json").read_bytes().replace(b'"serial": 3', b'"serial": 4'), THIRD)
-    assert any("is not signed by a key that readers accept" in one for one in check_site(stolen, previous=site).faults)
+    assert any(
+        "is not signed by a key that readers accept" in fault for fault in check_site(stolen, previous=site).faults
+    )
     make_keys(tmp_path / "key")
     catalogue = tmp_path / "cli"
     assert run("publish", make_build("Luncher"), "--to", catalogue, "--sign", tmp_path / "key").status == 0

@@ -55,8 +55,8 @@ def test_what_was_recorded_is_replayed(recorded: Recorded) -> None:
 
 def test_the_pictures_lose_nothing(recorded: Recorded) -> None:
     *_, folder = recorded
-    for number, pixels in enumerate(PICTURES, start=1):
-        assert (np.asarray(Image.open(folder / f"vectors/picture-{number:02}.png")) == pixels).all()
+    for index, pixels in enumerate(PICTURES, start=1):
+        assert (np.asarray(Image.open(folder / f"vectors/picture-{index:02}.png")) == pixels).all()
 
 
 def head(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64], Callable[[NDArray[np.uint8]], Any]]:

@@ -95,12 +95,15 @@ def mistakes(update: Update) -> Iterator[tuple[str, Update]]:
         yield "momentum 0.1", other(momentum=0.1)
     if "beta1" in parameters:
         yield "beta1 0.8", other(beta1=0.8)
-    for number in range(len(rows)):
-        yield f"row {number} forgotten", Update(parameters=parameters, rows=rows[:number] + rows[number + 1 :])
+    for index in range(len(rows)):
+        yield f"row {index} forgotten", Update(parameters=parameters, rows=rows[:index] + rows[index + 1 :])
 
 
 def with_update(vectors: Vectors, name: str, update: Update) -> Vectors:
-    exercises = [one.model_copy(update={"update": update}) if one.name == name else one for one in vectors.exercises]
+    exercises = [
+        exercise.model_copy(update={"update": update}) if exercise.name == name else exercise
+        for exercise in vectors.exercises
+    ]
     return vectors.model_copy(update={"exercises": tuple(exercises)})
 
 
@@ -124,9 +127,9 @@ def learning(vectors: Vectors) -> list[Exercise]:
 def test_events_are_counted_and_one_exercise_has_no_order(recorded: Recorded) -> None:
     _, vectors, _ = recorded
     if "epochs" not in learning(vectors)[0].update.parameters:  # type: ignore[union-attr]
-        assert all(outcome.losses is None for one in learning(vectors) for outcome in one.outcomes)
+        assert all(outcome.losses is None for item in learning(vectors) for outcome in item.outcomes)
         return
-    single, together = (one.outcomes[0].losses or {} for one in learning(vectors))
+    single, together = (item.outcomes[0].losses or {} for item in learning(vectors))
     assert {event: len(losses) for event, losses in single.items()} == {"miniBatchEnd": 40, "epochEnd": 10}
     assert {event: len(losses) for event, losses in together.items()} == {"miniBatchEnd": 10, "epochEnd": 10}
     assert together["miniBatchEnd"] == together["epochEnd"]
@@ -154,21 +157,23 @@ CHOICES = {
 def test_no_device_that_chooses_otherwise_fails_and_the_stage_says_which(recorded: Recorded, request: Any) -> None:
     model, vectors, folder = recorded
     names = OPEN[request.node.callspec.params["recorded"]]
-    told = set()
+    result = set()
     for combination in product(*(CHOICES[name] for name in names)):
         device = Assumptions(**dict(zip(names, combination, strict=True)))  # type: ignore[arg-type]
         stages = replay(vectors, folder, model, device)
         assert [fault for stage in stages for fault in stage.faults] == [], device
         for stage in stages:
-            told |= set(stage.outcome.items())
+            result |= set(stage.outcome.items())
             assert all(asdict(device)[name] == choice or name == "epoch_loss" for name, choice in stage.outcome.items())
-    assert told
+    assert result
 
 
 def test_a_settled_choice_is_no_outcome(recorded: Recorded) -> None:
     _, vectors, _ = recorded
     assert not any(
-        {"gradient", "first_epoch"} & set(one.assumptions) for each in vectors.exercises for one in each.outcomes
+        {"gradient", "first_epoch"} & set(outcome.assumptions)
+        for each in vectors.exercises
+        for outcome in each.outcomes
     )
 
 

@@ -26,9 +26,9 @@ def test_crop_by_amounts(answers: Any, lead: Any, chw: Any, cut: Any) -> None:
     left, right, top, bottom = cut
     channels, height, width = chw[0], chw[1] + top + bottom, chw[2] + left + right
     x = counting(*lead, channels, height, width)
-    (found,) = answers(lambda b: b.add_crop("crop", left, right, top, bottom, [0, 0], ["x"], "y"), [{"x": x}])
+    (actual,) = answers(lambda b: b.add_crop("crop", left, right, top, bottom, [0, 0], ["x"], "y"), [{"x": x}])
     expected = x[..., top : height - bottom, left : width - right]
-    np.testing.assert_array_equal(found["y"], expected, strict=True)
+    np.testing.assert_array_equal(actual["y"], expected, strict=True)
 
 
 @settings(max_examples=10, deadline=None)
@@ -37,8 +37,8 @@ def test_crop_like_the_second_input(answers: Any, chw: Any, offset: Any) -> None
     channels, height, width = chw
     x = counting(channels, height + 2, width + 2)
     rows = [{"x": x + n, "like": np.zeros((1, height, width), np.float32)} for n in range(2)]
-    found = answers(lambda b: b.add_crop("crop", 0, 0, 0, 0, list(offset), ["x", "like"], "y"), rows, rank5=True)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: b.add_crop("crop", 0, 0, 0, 0, list(offset), ["x", "like"], "y"), rows, rank5=True)
+    for row, answer in zip(rows, actual, strict=True):
         expected = row["x"][:, offset[0] : offset[0] + height, offset[1] : offset[1] + width]
         np.testing.assert_array_equal(answer["y"].reshape(chw), expected)
 
@@ -66,9 +66,9 @@ def test_slice(answers: Any, data: Any, lead: Any, chw: Any, axis: str) -> None:
         end -= size  # the same end, counted from behind
     stride = data.draw(st.integers(1, 3))
     x = counting(*lead, *chw)
-    (found,) = answers(lambda b: b.add_slice("slice", "x", "y", axis, start, end, stride), [{"x": x}])
+    (result,) = answers(lambda b: b.add_slice("slice", "x", "y", axis, start, end, stride), [{"x": x}])
     kept = np.moveaxis(np.moveaxis(x, at, 0)[start:end:stride], 0, at)
-    np.testing.assert_array_equal(found["y"], kept, strict=True)
+    np.testing.assert_array_equal(result["y"], kept, strict=True)
 
 
 def test_slice_from_the_end_and_its_faults(answers: Any) -> None:
@@ -78,8 +78,8 @@ def test_slice_from_the_end_and_its_faults(answers: Any) -> None:
     def backwards(layer: Any) -> None:
         layer.slice.startIndex = -2
 
-    (found,) = answers(add, [{"x": counting(3)}], edit=backwards)  # rank 1 has a width
-    np.testing.assert_array_equal(found["y"], [1.0, 2.0])
+    (result,) = answers(add, [{"x": counting(3)}], edit=backwards)  # rank 1 has a width
+    np.testing.assert_array_equal(result["y"], [1.0, 2.0])
     with pytest.raises(
         ModelError, match="layer 'slice': axis -1 of the input has the size 3, which does not contain 3:3"
     ):
@@ -95,9 +95,9 @@ def test_slice_from_the_end_and_its_faults(answers: Any) -> None:
 def test_split(answers: Any, lead: Any, chw: Any, count: int) -> None:
     x = counting(*lead, chw[0] * count, *chw[1:])
     names = [f"y{n}" for n in range(count)]
-    (found,) = answers(lambda b: b.add_split("split", "x", names), [{"x": x}], outputs=names)
+    (actual,) = answers(lambda b: b.add_split("split", "x", names), [{"x": x}], outputs=names)
     for name, expected in zip(names, np.split(x, count, -3), strict=True):
-        np.testing.assert_array_equal(found[name], expected, strict=True)
+        np.testing.assert_array_equal(actual[name], expected, strict=True)
 
 
 def test_split_of_what_does_not_divide(answers: Any) -> None:
@@ -114,15 +114,15 @@ def test_split_of_what_does_not_divide(answers: Any) -> None:
 @given(shape=st.tuples(*[SIDES] * 5), order=st.permutations([0, 1, 2, 3]))
 def test_permute(answers: Any, shape: Any, order: Any) -> None:
     x = counting(*shape)
-    (found,) = answers(lambda b: b.add_permute("permute", order, "x", "y"), [{"x": x}])
+    (result,) = answers(lambda b: b.add_permute("permute", order, "x", "y"), [{"x": x}])
     without_batch = np.stack([x[:, n].transpose(order) for n in range(shape[1])], 1)
-    np.testing.assert_array_equal(found["y"], without_batch, strict=True)
+    np.testing.assert_array_equal(result["y"], without_batch, strict=True)
 
 
 def test_permute_of_lower_ranks_and_its_faults(answers: Any) -> None:
     x = counting(2, 3, 4)
-    (found,) = answers(lambda b: b.add_permute("permute", [0, 3, 1, 2], "x", "y"), [{"x": x}])
-    np.testing.assert_array_equal(found["y"], x.transpose(2, 0, 1), strict=True)
+    (result,) = answers(lambda b: b.add_permute("permute", [0, 3, 1, 2], "x", "y"), [{"x": x}])
+    np.testing.assert_array_equal(result["y"], x.transpose(2, 0, 1), strict=True)
     with pytest.raises(ModelError, match="layer 'permute': input has rank 3, the layer expects at least 5"):
         answers(lambda b: b.add_permute("permute", [3, 1, 2, 0], "x", "y"), [{"x": x}])
     with pytest.raises(ModelError, match=r"layer 'permute': axis is \[0, 1, 2, 2\], expected an order of 0, 1, 2, 3"):
@@ -142,10 +142,10 @@ def test_reshape(answers: Any, shape: Any, last: bool, whole: bool, order: Any) 
     kept = [shape[0], *shape[2:]]
     target = [kept[at] for at in order] if whole else [shape[4], shape[2], shape[3]]
     x = counting(*shape)
-    (found,) = answers(lambda b: b.add_reshape("reshape", "x", "y", target, int(last)), [{"x": x}])
+    (result,) = answers(lambda b: b.add_reshape("reshape", "x", "y", target, int(last)), [{"x": x}])
     lead = (target[0], shape[1]) if whole else shape[:2]
-    assert found["y"].shape == (*lead, *target[-3:])
-    np.testing.assert_array_equal(flat(found["y"], last), flat(x, last))
+    assert result["y"].shape == (*lead, *target[-3:])
+    np.testing.assert_array_equal(flat(result["y"], last), flat(x, last))
 
 
 @pytest.mark.parametrize("last", [False, True])
@@ -155,11 +155,11 @@ def test_reshape_infers_one_size(answers: Any, at: int, last: bool) -> None:
     x = counting(2, 3, 4, 5, 6)
     for target in ([2, 4, 15, 2], [20, 3, 2])[: 2 if at else 1]:
         sizes = [-1 if place == at % len(target) else size for place, size in enumerate(target)]
-        wanted, found = (
+        wanted, result = (
             answers(lambda b, to=to: b.add_reshape("reshape", "x", "y", to, int(last)), [{"x": x}])[0]["y"]
             for to in (target, sizes)
         )
-        np.testing.assert_array_equal(found, wanted, strict=True)
+        np.testing.assert_array_equal(result, wanted, strict=True)
 
 
 def test_reshape_that_does_not_fit(answers: Any) -> None:
@@ -185,8 +185,8 @@ def test_reshape_that_does_not_fit(answers: Any) -> None:
 @given(shape=st.tuples(*[SIDES] * 5), count=st.integers(0, 3))
 def test_sequence_repeat(answers: Any, shape: Any, count: int) -> None:
     x = counting(*shape)
-    (found,) = answers(lambda b: b.add_sequence_repeat("repeat", count, "x", "y"), [{"x": x}])
-    np.testing.assert_array_equal(found["y"], np.tile(x, (count or 1, 1, 1, 1, 1)), strict=True)
+    (result,) = answers(lambda b: b.add_sequence_repeat("repeat", count, "x", "y"), [{"x": x}])
+    np.testing.assert_array_equal(result["y"], np.tile(x, (count or 1, 1, 1, 1, 1)), strict=True)
 
 
 def test_sequence_repeat_of_absurd_length(answers: Any) -> None:
@@ -199,10 +199,10 @@ def test_sequence_repeat_of_absurd_length(answers: Any) -> None:
 def test_space_to_depth_and_back(answers: Any, lead: Any, chw: Any, size: int) -> None:
     channels, height, width = chw
     x = counting(*lead, channels, height * size, width * size)
-    (found,) = answers(lambda b: b.add_reorganize_data("move", "x", "y", "SPACE_TO_DEPTH", size), [{"x": x}])
+    (result,) = answers(lambda b: b.add_reorganize_data("move", "x", "y", "SPACE_TO_DEPTH", size), [{"x": x}])
     blocks = [x[..., i::size, j::size] for i in range(size) for j in range(size)]
-    np.testing.assert_array_equal(found["y"], np.concatenate(blocks, -3), strict=True)
-    (back,) = answers(lambda b: b.add_reorganize_data("move", "x", "y", "DEPTH_TO_SPACE", size), [{"x": found["y"]}])
+    np.testing.assert_array_equal(result["y"], np.concatenate(blocks, -3), strict=True)
+    (back,) = answers(lambda b: b.add_reorganize_data("move", "x", "y", "DEPTH_TO_SPACE", size), [{"x": result["y"]}])
     np.testing.assert_array_equal(back["y"], x, strict=True)
 
 
@@ -241,8 +241,8 @@ def test_load_constant_has_rank_5(answers: Any, shape: tuple[int, ...]) -> None:
         builder.add_load_constant("constant", "c", values, shape)
         builder.add_add_broadcastable("add", ["x", "c"], "y")
 
-    (found,) = answers(add, [{"x": np.zeros((1, 1, 1, 1, 1), np.float32)}])
-    np.testing.assert_array_equal(found["y"], values.reshape((1,) * (5 - len(shape)) + shape), strict=True)
+    (result,) = answers(add, [{"x": np.zeros((1, 1, 1, 1, 1), np.float32)}])
+    np.testing.assert_array_equal(result["y"], values.reshape((1,) * (5 - len(shape)) + shape), strict=True)
     with pytest.raises(ModelError, match="layer 'constant': shape has 0 values, expected 3"):
         answers(
             add, [{"x": np.zeros((1, 1, 1, 1, 1), np.float32)}],

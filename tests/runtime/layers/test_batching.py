@@ -44,11 +44,11 @@ TOGETHER |= {f"scatter {mode}": (scatter(mode), [X, INDICES, U]) for mode in SCA
 @pytest.mark.parametrize("kind", TOGETHER)
 def test_rows_run_together(kind: str) -> None:
     add, inputs = TOGETHER[kind]
-    described = [(str(at), datatypes.Array(*value.shape)) for at, value in enumerate(inputs)]
+    described = [(str(position), datatypes.Array(*value.shape)) for position, value in enumerate(inputs)]
     builder = NeuralNetworkBuilder(described, [("y", None)], disable_rank5_shape_mapping=True)
     add(builder)
     (step,) = build_steps(builder.spec.neuralNetwork.layers)
     rows = [torch.from_numpy(np.stack([value, value[::-1]])) for value in inputs]
     together = torch.vmap(step.module)(*rows)
-    for at in range(2):
-        torch.testing.assert_close(together[at], step.module(*(value[at] for value in rows)))
+    for index in range(2):
+        torch.testing.assert_close(together[index], step.module(*(value[index] for value in rows)))

@@ -27,7 +27,7 @@ PAIRS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "modBroadcastable": (np.mod, lambda b: b.add_mod_broadcastable("m", ["a", "b"], "y")),
     "floorDivBroadcastable": (np.floor_divide, lambda b: b.add_floor_div_broadcastable("d", ["a", "b"], "y")),
 }
-SMALL = st.integers(-4, 4).map(lambda number: number / 2)
+SMALL = st.integers(-4, 4).map(lambda index: index / 2)
 NOT_ZERO = SMALL.filter(bool)
 SHAPES = hnp.mutually_broadcastable_shapes(num_shapes=2, min_dims=1, max_dims=5, max_side=3)
 TRIPLES = hnp.mutually_broadcastable_shapes(num_shapes=3, min_dims=1, max_dims=5, max_side=3)
@@ -44,8 +44,8 @@ def test_comparison(answers: Any, kind: str, data: Any, shapes: Any) -> None:
     function, add = COMPARISONS[kind]
     first, second = shapes.input_shapes
     rows = [{"a": data.draw(arrays(first)), "b": data.draw(arrays(second))} for _ in range(2)]
-    found = answers(lambda b: add(b, ["a", "b"], {}), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: add(b, ["a", "b"], {}), rows)
+    for row, answer in zip(rows, result, strict=True):
         np.testing.assert_array_equal(answer["y"], function(row["a"], row["b"]).astype(np.float32))
 
 
@@ -61,9 +61,9 @@ def test_comparison_with_a_number(answers: Any, kind: str, data: Any, shape: Any
 
 def test_comparison_in_rank_5(answers: Any) -> None:
     x = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
-    found = answers(lambda b: b.add_less_than("c", ["a"], "y", alpha=4.0), [{"a": x}, {"a": -x}], rank5=True)
-    np.testing.assert_array_equal(found[0]["y"], x < 4)
-    np.testing.assert_array_equal(found[1]["y"], -x < 4)
+    result = answers(lambda b: b.add_less_than("c", ["a"], "y", alpha=4.0), [{"a": x}, {"a": -x}], rank5=True)
+    np.testing.assert_array_equal(result[0]["y"], x < 4)
+    np.testing.assert_array_equal(result[1]["y"], -x < 4)
 
 
 @pytest.mark.parametrize("kind", PAIRS)
@@ -82,8 +82,8 @@ def test_pair(answers: Any, kind: str, data: Any, shapes: Any) -> None:
 @given(data=st.data(), shape=hnp.array_shapes(max_dims=5, max_side=3))
 def test_not(answers: Any, data: Any, shape: Any) -> None:
     rows = [{"a": data.draw(arrays(shape))} for _ in range(2)]
-    found = answers(lambda b: b.add_logical("l", ["a"], "y", "NOT"), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_logical("l", ["a"], "y", "NOT"), rows)
+    for row, answer in zip(rows, result, strict=True):
         np.testing.assert_array_equal(answer["y"], np.logical_not(row["a"]).astype(np.float32))
 
 
@@ -95,8 +95,8 @@ def test_where(answers: Any, data: Any, shapes: Any) -> None:
         {name: data.draw(arrays(shape)) for name, shape in zip(names, shapes.input_shapes, strict=True)}
         for _ in range(2)
     ]
-    found = answers(lambda b: b.add_where_broadcastable("w", list(names), "y"), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_where_broadcastable("w", list(names), "y"), rows)
+    for row, answer in zip(rows, result, strict=True):
         np.testing.assert_array_equal(answer["y"], np.where(row["c"], row["a"], row["b"]))
 
 

@@ -38,8 +38,8 @@ def branching(builder: Any) -> None:
 
 def test_branch_takes_each_rows_own_way(answers: Any) -> None:
     conditions = [1.0, 0.0, -3.0, 1e-7, 2e-6]
-    found = answers(branching, [row(c=condition, x=3.0) for condition in conditions])
-    assert [answer["y"].item() for answer in found] == [6.0, -3.0, 6.0, -3.0, 6.0]
+    result = answers(branching, [row(c=condition, x=3.0) for condition in conditions])
+    assert [answer["y"].item() for answer in result] == [6.0, -3.0, 6.0, -3.0, 6.0]
 
 
 def only_if(builder: Any) -> None:
@@ -103,8 +103,8 @@ def test_while(answers: Any, numbers: list[int]) -> None:
     def steps(number: int) -> int:
         return 0 if number == 1 else 1 + steps(3 * number + 1 if number % 2 else number // 2)
 
-    found = answers(collatz, [row(x=float(number)) for number in numbers])
-    assert [answer["y"].item() for answer in found] == [steps(number) for number in numbers]
+    result = answers(collatz, [row(x=float(number)) for number in numbers])
+    assert [answer["y"].item() for answer in result] == [steps(number) for number in numbers]
 
 
 def doubling(builder: Any, rounds: int | None = None, count: str | None = None, below: float | None = None) -> Any:
@@ -122,18 +122,18 @@ def doubling(builder: Any, rounds: int | None = None, count: str | None = None, 
 
 def test_a_number_of_rounds(answers: Any) -> None:
     for rounds in (0, 1, 5):
-        (found,) = answers(lambda b, rounds=rounds: doubling(b, rounds), [row(x=3.0)])
-        assert found["y"].item() == 3.0 * 2**rounds
-    found = answers(lambda b: doubling(b, 9, "n"), [row(x=3.0, n=2.0), row(x=3.0, n=0.0), row(x=3.0, n=4.0)])
-    assert [answer["y"].item() for answer in found] == [12.0, 3.0, 48.0]
+        (result,) = answers(lambda b, rounds=rounds: doubling(b, rounds), [row(x=3.0)])
+        assert result["y"].item() == 3.0 * 2**rounds
+    result = answers(lambda b: doubling(b, 9, "n"), [row(x=3.0, n=2.0), row(x=3.0, n=0.0), row(x=3.0, n=4.0)])
+    assert [answer["y"].item() for answer in result] == [12.0, 3.0, 48.0]
 
 
 def test_rounds_and_a_condition_together(answers: Any) -> None:
-    found = answers(lambda b: doubling(b, 3, below=10.0), [row(x=1.0), row(x=6.0), row(x=20.0)])
-    assert [answer["y"].item() for answer in found] == [8.0, 12.0, 20.0]
+    result = answers(lambda b: doubling(b, 3, below=10.0), [row(x=1.0), row(x=6.0), row(x=20.0)])
+    assert [answer["y"].item() for answer in result] == [8.0, 12.0, 20.0]
     rows = [row(x=1.0, n=0.0), row(x=1.0, n=2.0), row(x=6.0, n=9.0)]
-    found = answers(lambda b: doubling(b, None, "n", 10.0), rows)
-    assert [answer["y"].item() for answer in found] == [1.0, 4.0, 12.0]
+    result = answers(lambda b: doubling(b, None, "n", 10.0), rows)
+    assert [answer["y"].item() for answer in result] == [1.0, 4.0, 12.0]
 
 
 @pytest.mark.parametrize(("leave", "expected"), [("add_loop_break", [8.0, 6.0]), ("add_loop_continue", [8.0, 6.0])])
@@ -152,10 +152,10 @@ def test_break_and_continue_leave_the_rest_of_the_round(answers: Any, leave: str
         scaled(body, "double", "y", "twice", 2.0, 0.0)
         body.add_copy("y1", "twice", "y")
 
-    found = answers(add, [row(x=1.0), row(x=6.0)], outputs=("y", "n"))
-    assert [answer["y"].item() for answer in found] == expected
+    actual = answers(add, [row(x=1.0), row(x=6.0)], outputs=("y", "n"))
+    assert [answer["y"].item() for answer in actual] == expected
     rounds = [4.0, 1.0] if leave == "add_loop_break" else [5.0, 5.0]
-    assert [answer["n"].item() for answer in found] == rounds
+    assert [answer["n"].item() for answer in actual] == rounds
 
 
 def test_break_ends_only_the_loop_around_it(answers: Any) -> None:
@@ -167,8 +167,8 @@ def test_break_ends_only_the_loop_around_it(answers: Any) -> None:
         inner.add_copy("y1", "more", "y")
         inner.add_loop_break("break")
 
-    (found,) = answers(add, [row(x=0.0)])
-    assert found["y"].item() == 3.0
+    (result,) = answers(add, [row(x=0.0)])
+    assert result["y"].item() == 3.0
 
 
 @pytest.mark.parametrize("leave", ["add_loop_break", "add_loop_continue"])
@@ -228,8 +228,8 @@ def nested_loops(depth: int, rounds: int) -> Any:
 
 def test_nested_loops_share_one_bound(answers: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("coreml_updatable.runtime.engine.work.MOST", 20_000)
-    (found,) = answers(nested_loops(3, 9), [row(x=0.0)])
-    assert found["y"].item() == 9**3
+    (result,) = answers(nested_loops(3, 9), [row(x=0.0)])
+    assert result["y"].item() == 9**3
     with pytest.raises(ModelError, match=ENDLESS):
         answers(nested_loops(5, 99), [row(x=0.0)])
 

@@ -48,8 +48,8 @@ def test_the_number_of_inputs(message: str) -> None:
     ran(message, *inputs)
     for count in range(1, 9):
         given = (*inputs, *inputs[-1:] * 8)[:count]
-        layer.input[:] = [f"x{number}" for number in range(count)]
-        if not any("reads" in found for found, _ in wrong_counts(layer)) or not given:
+        layer.input[:] = [f"x{index}" for index in range(count)]
+        if not any("reads" in result for result, _ in wrong_counts(layer)) or not given:
             continue
         with pytest.raises(ModelError, match="layer 'it': "):
             ran(message, *given)

@@ -26,8 +26,8 @@ def ran(message: str, *inputs: Tensor, outputs: int = 1) -> tuple[Tensor, ...]:
     layer = NeuralNetwork_pb2.NeuralNetworkLayer()
     text_format.Parse(message, layer)
     layer.name = "it"
-    layer.input[:] = [f"x{number}" for number in range(len(inputs))]
-    layer.output[:] = [f"y{number}" for number in range(outputs)]
+    layer.input[:] = [f"x{index}" for index in range(len(inputs))]
+    layer.output[:] = [f"y{index}" for index in range(outputs)]
     (step,) = build_steps([layer])
     blobs = dict(zip(layer.input, inputs, strict=True))
     with torch.no_grad():
@@ -302,10 +302,10 @@ CASES: list[tuple[str, Tensor | None, Expected]] = [
 @pytest.mark.parametrize(("message", "x", "expected"), CASES, ids=[message[:70] for message, *_ in CASES])
 def test_fields_unset_and_at_a_boundary(message: str, x: Tensor | None, expected: Expected) -> None:
     inputs = () if x is None else (x,)
-    (found,) = ran(message, *inputs)
+    (actual,) = ran(message, *inputs)
     wanted = expected(*inputs)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, wanted.to(torch.float32), rtol=2e-5, atol=2e-6)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, wanted.to(torch.float32), rtol=2e-5, atol=2e-6)
 
 
 PAIRS: list[tuple[str, Tensor, Tensor, Expected]] = [
@@ -349,8 +349,8 @@ PAIRS: list[tuple[str, Tensor, Tensor, Expected]] = [
 
 @pytest.mark.parametrize(("message", "a", "b", "expected"), PAIRS, ids=[row[0] for row in PAIRS])
 def test_two_inputs(message: str, a: Tensor, b: Tensor, expected: Expected) -> None:
-    (found,) = ran(message, a, b)
-    torch.testing.assert_close(found, expected(a, b).to(torch.float32), rtol=2e-5, atol=2e-6)
+    (actual,) = ran(message, a, b)
+    torch.testing.assert_close(actual, expected(a, b).to(torch.float32), rtol=2e-5, atol=2e-6)
 
 
 def test_top_k_at_its_ends() -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from coreml_updatable.errors import ModelError
 
 MODES = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "DIV": np.divide, "MAX": np.maximum, "MIN": np.minimum}
-VALUES = st.integers(-8, 8).filter(bool).map(lambda number: number / 2)
+VALUES = st.integers(-8, 8).filter(bool).map(lambda index: index / 2)
 SHAPES = hnp.array_shapes(max_dims=3, max_side=4)
 
 
@@ -40,8 +40,8 @@ def updated(container: Any, at: Any, updates: Any, mode: str) -> Any:
 def test_gather(answers: Any, data: Any, shape: Any, where: Any) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     rows = [{"x": data.draw(values(shape)), "i": data.draw(indices(where, shape[axis]))} for _ in range(2)]
-    found = answers(lambda b: b.add_gather("g", ["x", "i"], "y", axis), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_gather("g", ["x", "i"], "y", axis), rows)
+    for row, answer in zip(rows, result, strict=True):
         np.testing.assert_array_equal(answer["y"], np.take(row["x"], row["i"].astype(int), axis), strict=True)
 
 
@@ -49,10 +49,10 @@ def test_gather(answers: Any, data: Any, shape: Any, where: Any) -> None:
 @given(data=st.data(), shape=SHAPES, count=st.integers(1, 4))
 def test_gather_along_axis(answers: Any, data: Any, shape: Any, count: int) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
-    where = tuple(count if at == axis % len(shape) else size for at, size in enumerate(shape))
+    where = tuple(count if index == axis % len(shape) else size for index, size in enumerate(shape))
     rows = [{"x": data.draw(values(shape)), "i": data.draw(indices(where, shape[axis]))} for _ in range(2)]
-    found = answers(lambda b: b.add_gather_along_axis("g", ["x", "i"], "y", axis), rows)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: b.add_gather_along_axis("g", ["x", "i"], "y", axis), rows)
+    for row, answer in zip(rows, actual, strict=True):
         expected = np.take_along_axis(row["x"], row["i"].astype(int), axis)
         np.testing.assert_array_equal(answer["y"], expected, strict=True)
 
@@ -69,8 +69,8 @@ def multi_indices(data: Any, shape: tuple[int, ...]) -> Any:
 def test_gather_nd(answers: Any, data: Any, shape: Any) -> None:
     where = multi_indices(data, shape)
     rows = [{"x": data.draw(values(shape)), "i": where}, {"x": data.draw(values(shape)), "i": np.zeros_like(where)}]
-    found = answers(lambda b: b.add_gather_nd("g", ["x", "i"], "y"), rows)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: b.add_gather_nd("g", ["x", "i"], "y"), rows)
+    for row, answer in zip(rows, actual, strict=True):
         expected = np.atleast_1d(row["x"][tuple(np.moveaxis(row["i"].astype(int), -1, 0))])
         np.testing.assert_array_equal(answer["y"], expected, strict=True)
 
@@ -89,8 +89,8 @@ def test_scatter(answers: Any, mode: str, data: Any, shape: Any, where: Any) -> 
         }
         for _ in range(2)
     ]
-    found = answers(lambda b: b.add_scatter("s", ["x", "i", "u"], "y", axis, mode), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_scatter("s", ["x", "i", "u"], "y", axis, mode), rows)
+    for row, answer in zip(rows, result, strict=True):
         at = (slice(None),) * len(before) + (row["i"].astype(int),)
         np.testing.assert_allclose(answer["y"], updated(row["x"], at, row["u"], mode), rtol=1e-5)
 
@@ -107,8 +107,8 @@ def test_scatter_nd(answers: Any, mode: str, data: Any, shape: Any) -> None:
         {"x": data.draw(values(shape)), "i": at, "u": data.draw(values(updates))}
         for at in (where, np.zeros_like(where))
     ]
-    found = answers(lambda b: b.add_scatter_nd("s", ["x", "i", "u"], "y", mode), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_scatter_nd("s", ["x", "i", "u"], "y", mode), rows)
+    for row, answer in zip(rows, result, strict=True):
         places = tuple(np.moveaxis(row["i"].astype(int), -1, 0))
         np.testing.assert_allclose(answer["y"], updated(row["x"], places, row["u"], mode), rtol=1e-5)
 
@@ -118,7 +118,7 @@ def test_scatter_nd(answers: Any, mode: str, data: Any, shape: Any) -> None:
 @given(data=st.data(), shape=SHAPES, count=st.integers(1, 4))
 def test_scatter_along_axis(answers: Any, mode: str, data: Any, shape: Any, count: int) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
-    where = tuple(count if at == axis % len(shape) else size for at, size in enumerate(shape))
+    where = tuple(count if index == axis % len(shape) else size for index, size in enumerate(shape))
     rows = [
         {
             "x": data.draw(values(shape)),
@@ -127,8 +127,8 @@ def test_scatter_along_axis(answers: Any, mode: str, data: Any, shape: Any, coun
         }
         for _ in range(2)
     ]
-    found = answers(lambda b: b.add_scatter_along_axis("s", ["x", "i", "u"], "y", axis, mode), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_scatter_along_axis("s", ["x", "i", "u"], "y", axis, mode), rows)
+    for row, answer in zip(rows, result, strict=True):
         places = list(np.indices(where))
         places[axis] = row["i"].astype(int)
         np.testing.assert_allclose(answer["y"], updated(row["x"], tuple(places), row["u"], mode), rtol=1e-5)

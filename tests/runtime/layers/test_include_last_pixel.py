@@ -22,15 +22,18 @@ def pooled(x: Any, kernel: Any, stride: Any, pads: Any, kind: str, exclude: bool
     for row in range(sizes[0]):
         for column in range(sizes[1]):
             starts = [place * step - pad for place, step, pad in zip((row, column), stride, pads, strict=True)]
-            ends = [min(at + side, n + pad) for at, side, n, pad in zip(starts, kernel, x.shape[1:], pads, strict=True)]
+            ends = [
+                min(start + side, n + pad)
+                for start, side, n, pad in zip(starts, kernel, x.shape[1:], pads, strict=True)
+            ]
             inside = x[:, max(0, starts[0]) : ends[0], max(0, starts[1]) : ends[1]]
             area = inside[0].size if exclude else (ends[0] - starts[0]) * (ends[1] - starts[1])
-            made = {
+            result = {
                 "MAX": inside.max((1, 2)) if inside.size else 0,
                 "AVERAGE": inside.sum((1, 2)) / max(1, area),
                 "L2": np.sqrt(np.square(inside).sum((1, 2))),
             }
-            y[:, row, column] = made[kind]
+            y[:, row, column] = result[kind]
     return y
 
 
@@ -46,11 +49,11 @@ def test_include_last_pixel(
     pads = [data.draw(st.integers(0, side - 1)) for side in kernel]
     x = np.random.default_rng(seed).normal(size=(2, *size)).astype(np.float32)
     expected = pooled(x.astype(np.float64), kernel, stride, pads, kind, exclude)
-    (found,) = answers(
+    (actual,) = answers(
         lambda b: b.add_pooling(
             "pool", *kernel, *stride, kind, "INCLUDE_LAST_PIXEL", "x", "y", exclude_pad_area=exclude,
             padding_top=pads[0], padding_bottom=pads[0], padding_left=pads[1], padding_right=pads[1],
         ),
         [{"x": x}],
     )  # fmt: skip
-    np.testing.assert_allclose(found["y"], expected.astype(np.float32), rtol=1e-4, atol=1e-5, strict=True)
+    np.testing.assert_allclose(actual["y"], expected.astype(np.float32), rtol=1e-4, atol=1e-5, strict=True)

@@ -38,7 +38,7 @@ def run(x: Any, y: Any, c: Any, w: dict[str, Any], names: Any, options: dict[str
     f, g, h = (FUNCTIONS[name] for name in names)
     zeros = [np.zeros(len(y[0]))] * 4
     b, p = (w["b"] if options["bias"] else zeros), (w["p"] if options["peep"] else zeros)
-    made = []
+    result = []
     for step in x.astype(np.float64):
         at = {
             gate: step @ w["x"][n].T + y @ w["h"][n].T + b[n] for n, gate in enumerate(GATES)
@@ -49,8 +49,8 @@ def run(x: Any, y: Any, c: Any, w: dict[str, Any], names: Any, options: dict[str
         limit = options["cell_clip_threshold"] or 50.0
         c = np.clip(c * keep + i * g(np.clip(at["z"], -50, 50)), -limit, limit)
         y = h(c) * f(np.clip(at["o"] + p[2] * c, -50, 50))
-        made.append(y)
-    return np.stack(made), y, c
+        result.append(y)
+    return np.stack(result), y, c
 
 
 OPTIONS = st.fixed_dictionaries(
@@ -103,18 +103,18 @@ def test_one_direction(
             row |= {name: blob(random.normal(size=(1, batch, size))) for name in ("h0", "c0")}
         rows.append(row)
     read, written = (["x", "h0", "c0"], ["y", "h", "c"]) if states else (["x"], ["y"])
-    found = answers(
+    actual = answers(
         lambda b: b.add_unilstm(
             "lstm", hidden_size=size, input_size=inputs, input_names=read, output_names=written, output_all=whole,
             reverse_input=backwards, **keywords(w, names, options),
         ),
         rows, outputs=written,
     )  # fmt: skip
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, actual, strict=True):
         x = row["x"][..., 0, 0]
         y0, c0 = (row[name][0, ..., 0, 0] if states else np.zeros((batch, size)) for name in ("h0", "c0"))
-        made, y, c = run(x[::-1] if backwards else x, y0, c0, w, names, options)
-        expected = blob(made if whole else made[-1:])
+        result, y, c = run(x[::-1] if backwards else x, y0, c0, w, names, options)
+        expected = blob(result if whole else result[-1:])
         np.testing.assert_allclose(answer["y"], expected, rtol=2e-4, atol=2e-4, strict=True)
         if states:
             np.testing.assert_allclose(answer["h"], blob(y[None]), rtol=2e-4, atol=2e-4, strict=True)
@@ -132,7 +132,7 @@ def test_two_directions(answers: Any, sizes: Any, options: Any, whole: bool, sta
     given = ["h0", "c0", "h0_back", "c0_back"] if states else []
     row |= {name: blob(random.normal(size=(1, batch, size))) for name in given}
     written = ["y", "h", "c", "h_back", "c_back"] if states else ["y"]
-    (found,) = answers(
+    (actual,) = answers(
         lambda b: b.add_bidirlstm(
             "lstm", hidden_size=size, input_size=inputs, input_names=["x", *given], output_names=written,
             output_all=whole, **keywords(forwards, names, options), **{
@@ -144,12 +144,12 @@ def test_two_directions(answers: Any, sizes: Any, options: Any, whole: bool, sta
     x = row["x"][..., 0, 0]
     zeros = np.zeros((batch, size))
     y0, c0, y1, c1 = (row[name][0, ..., 0, 0] for name in given) if states else (zeros,) * 4
-    made, *last = run(x, y0, c0, forwards, names, options)
+    result, *last = run(x, y0, c0, forwards, names, options)
     made_back, *last_back = run(x[::-1], y1, c1, back, names, options)
-    both = np.concatenate([made, made_back[::-1]], -1) if whole else np.concatenate([made[-1:], made_back[-1:]], -1)
-    np.testing.assert_allclose(found["y"], blob(both), rtol=2e-4, atol=2e-4, strict=True)
+    both = np.concatenate([result, made_back[::-1]], -1) if whole else np.concatenate([result[-1:], made_back[-1:]], -1)
+    np.testing.assert_allclose(actual["y"], blob(both), rtol=2e-4, atol=2e-4, strict=True)
     for name, expected in zip(written[1:], [*last, *last_back], strict=states):
-        np.testing.assert_allclose(found[name], blob(expected[None]), rtol=2e-4, atol=2e-4, strict=True)
+        np.testing.assert_allclose(actual[name], blob(expected[None]), rtol=2e-4, atol=2e-4, strict=True)
 
 
 def of_torch(peer: torch.nn.LSTM, kind: str, suffix: str) -> list[Any]:
@@ -178,8 +178,8 @@ def test_equal_to_torch(answers: Any, both: bool) -> None:
     torch.manual_seed(0)
     peer = torch.nn.LSTM(3, 5, bidirectional=both)
     x = torch.randn(6, 2, 3)
-    (found,) = answers(lambda builder: like_torch(builder, peer), [{"x": blob(x.numpy())}])
-    np.testing.assert_allclose(found["y"][..., 0, 0], peer(x)[0].detach().numpy(), rtol=1e-4, atol=1e-5)
+    (result,) = answers(lambda builder: like_torch(builder, peer), [{"x": blob(x.numpy())}])
+    np.testing.assert_allclose(result["y"][..., 0, 0], peer(x)[0].detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -202,8 +202,8 @@ def test_gradients_equal_torchs(make_model: Any, both: bool) -> None:
         for field, kind in kinds.items():
             expected = getattr(peer, kind + suffix).grad.reshape(4, 5, -1)
             for gate, of_gate in zip(("inputGate", "forgetGate", "blockInput", "outputGate"), expected, strict=True):
-                found = module.get_parameter(f"{prefix}.{gate}{field}").grad
-                np.testing.assert_allclose(found.reshape(of_gate.shape), of_gate, rtol=1e-4, atol=1e-5)
+                actual = module.get_parameter(f"{prefix}.{gate}{field}").grad
+                np.testing.assert_allclose(actual.reshape(of_gate.shape), of_gate, rtol=1e-4, atol=1e-5)
 
 
 def one_lstm(builder: Any) -> None:

@@ -39,15 +39,15 @@ def test_range(answers: Any, start: int, end: int, step: float, inputs: int) -> 
         else:
             builder.add_range_static("r", "y", [], end, start, step)
 
-    found = answers(add, [{**row, "x": blob(0)}, {**row, "x": blob(1)}])
-    for answer in found:
+    result = answers(add, [{**row, "x": blob(0)}, {**row, "x": blob(1)}])
+    for answer in result:
         np.testing.assert_allclose(answer["y"], np.arange(start, end, step, np.float32), strict=True)
 
 
 def test_range_of_another_length_each_row(answers: Any) -> None:
     rows = [{"end": blob(end)} for end in (3, 5, 1)]
-    found = answers(lambda b: b.add_range_dynamic("r", ["end"], "y"), rows)
-    assert [answer["y"].tolist() for answer in found] == [[0, 1, 2], [0, 1, 2, 3, 4], [0]]
+    result = answers(lambda b: b.add_range_dynamic("r", ["end"], "y"), rows)
+    assert [answer["y"].tolist() for answer in result] == [[0, 1, 2], [0, 1, 2, 3, 4], [0]]
 
 
 def test_range_errors(answers: Any) -> None:
@@ -65,18 +65,18 @@ def test_tile(answers: Any, data: Any, shape: Any, dynamic: bool) -> None:
     reps = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=len(shape)))
     x = counting(shape)
     row = {"x": x, "reps": blob(*reps)} if dynamic else {"x": x}
-    found = answers(lambda b: b.add_tile("t", list(row), "y", [] if dynamic else reps), [row, {**row, "x": -x}])
-    np.testing.assert_array_equal(found[0]["y"], np.tile(x, reps), strict=True)
-    np.testing.assert_array_equal(found[1]["y"], -np.tile(x, reps))
+    result = answers(lambda b: b.add_tile("t", list(row), "y", [] if dynamic else reps), [row, {**row, "x": -x}])
+    np.testing.assert_array_equal(result[0]["y"], np.tile(x, reps), strict=True)
+    np.testing.assert_array_equal(result[1]["y"], -np.tile(x, reps))
 
 
 @settings(max_examples=12, deadline=None)
 @given(data=st.data(), shape=hnp.array_shapes(max_dims=4, max_side=4), count=st.integers(2, 4))
 def test_stack(answers: Any, data: Any, shape: Any, count: int) -> None:
     axis = data.draw(st.integers(-len(shape) - 1, len(shape)))
-    row = {f"x{number}": counting(shape) + number for number in range(count)}
-    found = answers(lambda b: b.add_stack("s", list(row), "y", axis), [row, row])
-    np.testing.assert_array_equal(found[1]["y"], np.stack(list(row.values()), axis), strict=True)
+    row = {f"x{index}": counting(shape) + index for index in range(count)}
+    result = answers(lambda b: b.add_stack("s", list(row), "y", axis), [row, row])
+    np.testing.assert_array_equal(result[1]["y"], np.stack(list(row.values()), axis), strict=True)
 
 
 def test_tile_and_stack_errors(answers: Any) -> None:
@@ -99,14 +99,14 @@ def test_fill_and_shape(answers: Any, shape: Any, value: float) -> None:
     rows = [{"x": counting(shape)}, {"x": counting(shape)}]
     wanted = blob(*shape)
     expected = np.full(shape, value, np.float32)
-    for add, given_rows, found in (
+    for add, given_rows, actual in (
         (lambda b: b.add_fill_like("f", "x", "y", value), rows, expected),
         (lambda b: b.add_fill_static("f", "y", shape, value), rows, expected),
         (lambda b: b.add_fill_dynamic("f", "n", "y", value), [{"n": wanted}] * 2, expected),
         (lambda b: b.add_get_shape("g", "x", "y"), rows, wanted),
     ):
         for answer in answers(add, given_rows):
-            np.testing.assert_array_equal(answer["y"], found, strict=True)
+            np.testing.assert_array_equal(answer["y"], actual, strict=True)
 
 
 @settings(max_examples=15, deadline=None)
@@ -118,9 +118,9 @@ def test_broadcast_to(answers: Any, shapes: Any) -> None:
         (lambda b: b.add_broadcast_to_like("b", ["x", "z"], "y"), {"z": np.zeros(target, np.float32)}),
         (lambda b: b.add_broadcast_to_dynamic("b", ["x", "n"], "y"), {"n": blob(*target)}),
     ):
-        found = answers(add, [{"x": x, **more}, {"x": -x, **more}])
-        np.testing.assert_array_equal(found[0]["y"], np.broadcast_to(x, target), strict=True)
-        np.testing.assert_array_equal(found[1]["y"], -np.broadcast_to(x, target))
+        result = answers(add, [{"x": x, **more}, {"x": -x, **more}])
+        np.testing.assert_array_equal(result[0]["y"], np.broadcast_to(x, target), strict=True)
+        np.testing.assert_array_equal(result[1]["y"], -np.broadcast_to(x, target))
 
 
 def test_shapes_no_blob_can_have(answers: Any) -> None:
@@ -142,8 +142,8 @@ def test_flatten_to_2d(answers: Any, data: Any, shape: Any) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape)))
     front = shape[:axis] if axis != 0 else ()
     x = counting(shape)
-    found = answers(lambda b: b.add_flatten_to_2d("f", "x", "y", axis), [{"x": x}, {"x": -x}])
-    np.testing.assert_array_equal(found[0]["y"], x.reshape(int(np.prod(front)), -1), strict=True)
+    result = answers(lambda b: b.add_flatten_to_2d("f", "x", "y", axis), [{"x": x}, {"x": -x}])
+    np.testing.assert_array_equal(result[0]["y"], x.reshape(int(np.prod(front)), -1), strict=True)
 
 
 @settings(max_examples=15, deadline=None)
@@ -152,13 +152,13 @@ def test_reshape(answers: Any, data: Any, shape: Any) -> None:
     x = counting(shape)
     target = data.draw(st.permutations(shape))
     row = {"x": x, "z": np.zeros(target, np.float32)}
-    found = answers(lambda b: b.add_reshape_like("r", ["x", "z"], "y"), [row, {**row, "x": -x}])
-    np.testing.assert_array_equal(found[0]["y"], x.reshape(target), strict=True)
+    result = answers(lambda b: b.add_reshape_like("r", ["x", "z"], "y"), [row, {**row, "x": -x}])
+    np.testing.assert_array_equal(result[0]["y"], x.reshape(target), strict=True)
     inferred = [*target]
     inferred[data.draw(st.integers(0, len(target) - 1))] = -1
     row = {"x": x, "n": blob(*inferred)}
-    found = answers(lambda b: b.add_reshape_dynamic("r", ["x", "n"], "y"), [row, {**row, "x": -x}])
-    np.testing.assert_array_equal(found[1]["y"], -x.reshape(target), strict=True)
+    result = answers(lambda b: b.add_reshape_dynamic("r", ["x", "n"], "y"), [row, {**row, "x": -x}])
+    np.testing.assert_array_equal(result[1]["y"], -x.reshape(target), strict=True)
 
 
 def test_a_shape_computed_in_the_network(answers: Any) -> None:
@@ -172,8 +172,8 @@ def test_a_shape_computed_in_the_network(answers: Any) -> None:
         builder.add_reshape_dynamic("r", ["x", "target"], "y")
 
     x = counting((4, 3, 2))
-    found = answers(add, [{"x": x, "zero": blob(0)}, {"x": -x, "zero": blob(0)}])
-    np.testing.assert_array_equal(found[1]["y"], -x.reshape(4, 6), strict=True)
+    result = answers(add, [{"x": x, "zero": blob(0)}, {"x": -x, "zero": blob(0)}])
+    np.testing.assert_array_equal(result[1]["y"], -x.reshape(4, 6), strict=True)
 
 
 def test_reshape_errors(answers: Any) -> None:
@@ -201,12 +201,12 @@ def test_constant_pad(answers: Any, data: Any, shape: Any, to_size: bool, dynami
     x = counting(shape)
     flat = [amount for pair in amounts for amount in pair]
     row = {"x": x, "pads": blob(*flat)} if dynamic else {"x": x}
-    found = answers(
+    result = answers(
         lambda b: b.add_constant_pad("p", list(row), "y", 7.5, to_size, [] if dynamic else flat),
         [row, {**row, "x": -x}],
     )
-    np.testing.assert_array_equal(found[0]["y"], np.pad(x, edges, constant_values=7.5), strict=True)
-    np.testing.assert_array_equal(found[1]["y"], np.pad(-x, edges, constant_values=7.5))
+    np.testing.assert_array_equal(result[0]["y"], np.pad(x, edges, constant_values=7.5), strict=True)
+    np.testing.assert_array_equal(result[1]["y"], np.pad(-x, edges, constant_values=7.5))
 
 
 def test_constant_pad_errors(answers: Any) -> None:

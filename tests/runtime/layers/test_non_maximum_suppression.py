@@ -42,15 +42,18 @@ def expected(row: Any, limit: float, least: float, most: int, by_class: bool) ->
         for pair in zip(row["b"].astype(float), row["s"].astype(float), strict=True)
     ]
     batch, classes = len(row["b"]), row["s"].shape[2]
-    made = {
+    result = {
         "boxes": np.zeros((batch, most, 4)), "scores": np.zeros((batch, most, classes)),
         "numbers": np.full((batch, most), -1.0), "counts": np.array([len(numbers) for numbers in chosen]),
     }  # fmt: skip
-    for at, numbers in enumerate(chosen):
+    for index, numbers in enumerate(chosen):
         count = len(numbers)
-        made["boxes"][at, :count], made["scores"][at, :count] = row["b"][at, numbers], row["s"][at, numbers]
-        made["numbers"][at, :count] = numbers
-    return made
+        result["boxes"][index, :count], result["scores"][index, :count] = (
+            row["b"][index, numbers],
+            row["s"][index, numbers],
+        )
+        result["numbers"][index, :count] = numbers
+    return result
 
 
 def drawn(random: Any, batch: int, count: int, classes: int) -> dict[str, Any]:
@@ -76,17 +79,19 @@ def test_equals_the_definition(
     extra = {name: np.array([value], np.float32) for name, value in zip(read, values, strict=False)}
     rows = [drawn(random, *sizes) | extra for _ in range(2)]
     own = [0.99, 0.99, 1][:inputs] + [limit, least, most][inputs:]
-    found = answers(lambda b: b.add_nms("nms", ["b", "s", *read], list(OUTPUTS), *own, by_class), rows, outputs=OUTPUTS)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(
+        lambda b: b.add_nms("nms", ["b", "s", *read], list(OUTPUTS), *own, by_class), rows, outputs=OUTPUTS
+    )
+    for row, answer in zip(rows, actual, strict=True):
         for name, array in expected(row, limit, least, most, by_class).items():
             np.testing.assert_array_equal(answer[name], array.astype(np.float32), strict=True)
 
 
 def test_the_best_box_stays_when_all_are_below_the_threshold(answers: Any) -> None:
     row = {"b": np.ones((1, 3, 4), np.float32), "s": np.array([[[0.1], [0.3], [0.2]]], np.float32)}
-    (found,) = answers(lambda b: b.add_nms("nms", ["b", "s"], list(OUTPUTS), 0.5, 0.9, 2), [row], outputs=OUTPUTS)
-    assert found["numbers"].tolist() == [[1.0, -1.0]]
-    assert found["counts"].tolist() == [1.0]
+    (result,) = answers(lambda b: b.add_nms("nms", ["b", "s"], list(OUTPUTS), 0.5, 0.9, 2), [row], outputs=OUTPUTS)
+    assert result["numbers"].tolist() == [[1.0, -1.0]]
+    assert result["counts"].tolist() == [1.0]
 
 
 def test_faults(answers: Any) -> None:

@@ -42,8 +42,8 @@ def test_equals_numpy(answers: Any, name: str, data: Any) -> None:
     values = st.floats(low, high, width=16) | st.integers(int(np.ceil(low * 2)), int(high * 2)).map(lambda n: n / 2)
     rows = [{"x": data.draw(hnp.arrays(np.float32, shape, elements=values))} for _ in range(2)]
     rank5 = len(shape) in (1, 3) and shape[1:] != (1, 1) and data.draw(st.booleans())  # it answers [C, 1, 1] as [C]
-    found = answers(lambda b: getattr(b, f"add_{name}")("f", "x", "y"), rows, rank5)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: getattr(b, f"add_{name}")("f", "x", "y"), rows, rank5)
+    for row, answer in zip(rows, result, strict=True):
         np.testing.assert_allclose(answer["y"], function(row["x"].astype(np.float64)), rtol=1e-5, atol=1e-6)
 
 
@@ -51,8 +51,8 @@ def test_equals_numpy(answers: Any, name: str, data: Any) -> None:
 @given(alpha=st.floats(-3, 3, width=32), beta=st.floats(-8, 8, width=32), shape=hnp.array_shapes(max_dims=5))
 def test_clamped_relu(answers: Any, alpha: float, beta: float, shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32) * 6
-    found = answers(lambda b: b.add_clamped_relu("r", "x", "y", alpha, beta), [{"x": x}, {"x": -x}])
-    for sign, answer in ((1, found[0]), (-1, found[1])):
+    actual = answers(lambda b: b.add_clamped_relu("r", "x", "y", alpha, beta), [{"x": x}, {"x": -x}])
+    for sign, answer in ((1, actual[0]), (-1, actual[1])):
         expected = np.minimum(beta, np.where(sign * x >= 0, sign * x, alpha * sign * x))
         np.testing.assert_allclose(answer["y"], expected, rtol=1e-6)
 

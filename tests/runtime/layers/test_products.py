@@ -43,8 +43,8 @@ def test_matmul_of_two_inputs(
     a = drawn(seed, *leads[0], *((n, m) if transposed[0] else (m, n)))
     b = drawn(seed + 1, *leads[1], *((k, n) if transposed[1] else (n, k)))
     rows = [{"a": a, "b": b}, {"a": b.sum() + a, "b": b}]
-    found = answers(lambda builder: builder.add_batched_mat_mul("product", ["a", "b"], "y", *transposed), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda builder: builder.add_batched_mat_mul("product", ["a", "b"], "y", *transposed), rows)
+    for row, answer in zip(rows, result, strict=True):
         left = np.swapaxes(row["a"], -1, -2) if transposed[0] else row["a"]
         right = np.swapaxes(row["b"], -1, -2) if transposed[1] else row["b"]
         np.testing.assert_allclose(answer["y"], np.matmul(left, right), rtol=1e-4, atol=1e-4, strict=True)
@@ -56,22 +56,22 @@ def test_matmul_of_two_inputs(
 )
 def test_matmul_keeps_the_axes_put_to_vectors(answers: Any, a: Any, b: Any, shape: Any) -> None:
     row = {"a": drawn(0, *a), "b": drawn(1, *b)}
-    (found,) = answers(lambda builder: builder.add_batched_mat_mul("product", ["a", "b"], "y"), [row])
-    np.testing.assert_allclose(found["y"], np.matmul(row["a"], row["b"]).reshape(shape), rtol=1e-5, strict=True)
+    (result,) = answers(lambda builder: builder.add_batched_mat_mul("product", ["a", "b"], "y"), [row])
+    np.testing.assert_allclose(result["y"], np.matmul(row["a"], row["b"]).reshape(shape), rtol=1e-5, strict=True)
 
 
 @settings(max_examples=15, deadline=None)
 @given(lead=RANKS, n=SIDES, k=SIDES, biased=st.booleans(), seed=SEEDS)
 def test_matmul_with_weights(answers: Any, lead: Any, n: int, k: int, biased: bool, seed: int) -> None:
     w, bias = drawn(seed, n, k), drawn(seed + 1, k)
-    rows = [{"x": drawn(seed + 2 + at, *lead, n)} for at in range(2)]
-    found = answers(
+    rows = [{"x": drawn(seed + 2 + index, *lead, n)} for index in range(2)]
+    actual = answers(
         lambda b: b.add_batched_mat_mul(
             "product", ["x"], "y", weight_matrix_rows=n, weight_matrix_columns=k, W=w, bias=bias if biased else None
         ),
         rows,
     )
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, actual, strict=True):
         expected = row["x"] @ w + (bias if biased else 0)
         np.testing.assert_allclose(answer["y"], expected, rtol=1e-4, atol=1e-4, strict=True)
 
@@ -80,14 +80,14 @@ def test_matmul_with_quantized_weights(answers: Any) -> None:
     """Linear quantization has one scale a column."""
     bytes_ = np.random.default_rng(0).integers(0, 256, (3, 5)).astype(np.uint8)
     scale, bias, x = np.abs(drawn(0, 5)), drawn(1, 5), drawn(2, 4, 3)
-    (found,) = answers(
+    (result,) = answers(
         lambda b: b.add_batched_mat_mul(
             "product", ["x"], "y", weight_matrix_rows=3, weight_matrix_columns=5, W=bytes_.tobytes(),
             is_quantized_weight=True, quant_scale=scale, quant_bias=bias,
         ),
         [{"x": x}],
     )  # fmt: skip
-    np.testing.assert_allclose(found["y"], x @ (bytes_ * scale + bias), rtol=1e-4)
+    np.testing.assert_allclose(result["y"], x @ (bytes_ * scale + bias), rtol=1e-4)
 
 
 def whole_numbers(x: Any, weights: Any, scale: float) -> Any:
@@ -129,9 +129,9 @@ def test_8_bit_products_stay_near_the_float_model(make_model: Any) -> None:
     np.testing.assert_allclose(without + bias, expected, rtol=1e-4, atol=1e-4)
     spec.neuralNetwork.layers[0].innerProduct.hasBias = True
     converted = activate_int8_int8_matrix_multiplications(spec, MatrixMultiplyLayerSelector(minimum_weight_count=1))
-    found = load(converted).predict({"x": x})["y"].reshape(expected.shape)
+    actual = load(converted).predict({"x": x})["y"].reshape(expected.shape)
     assert any(layer.innerProduct.int8DynamicQuantize for layer in converted.neuralNetwork.layers)
-    assert np.square(expected).mean() / np.square(found - expected).mean() > 10**3
+    assert np.square(expected).mean() / np.square(actual - expected).mean() > 10**3
 
 
 def test_8_bit_faults(answers: Any) -> None:
@@ -141,8 +141,8 @@ def test_8_bit_faults(answers: Any) -> None:
         )
 
     row = {"x": np.zeros(3, np.float32)}
-    (found,) = answers(add, [row])  # no division by the largest magnitude, 0
-    np.testing.assert_array_equal(found["y"], [0.0, 0.0])
+    (result,) = answers(add, [row])  # no division by the largest magnitude, 0
+    np.testing.assert_array_equal(result["y"], [0.0, 0.0])
     with pytest.raises(ModelError, match="layer 'fc': weights contain 5 8-bit values and 1 scales, expected 6 and 1"):
         answers(add, [row], edit=lambda layer: setattr(layer.innerProduct.weights, "int8RawValue", bytes(5)))
     with pytest.raises(ModelError, match="layer 'fc': weights contain 6 8-bit values and 2 scales, expected 6 and 1"):
@@ -178,22 +178,22 @@ def test_embedding(answers: Any, lead: Any, n: int, k: int, biased: bool, seed: 
         looked_up = functional.embedding(torch.from_numpy(row["x"][..., 0]).long(), torch.from_numpy(table.T.copy()))
         return looked_up.numpy() + (bias if biased else 0)
 
-    found = answers(lambda b: b.add_embedding_nd("e", "x", "y", n, k, table, bias if biased else None), rows)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: b.add_embedding_nd("e", "x", "y", n, k, table, bias if biased else None), rows)
+    for row, answer in zip(rows, actual, strict=True):
         np.testing.assert_allclose(answer["y"], expected(row), rtol=1e-6, strict=True)
     if len(lead) <= 2:
         deep = [{"x": row["x"][..., None, None]} for row in rows]
-        found = answers(lambda b: b.add_embedding("e", table, bias, n, k, biased, "x", "y"), deep)
-        for row, answer in zip(rows, found, strict=True):
+        actual = answers(lambda b: b.add_embedding("e", table, bias, n, k, biased, "x", "y"), deep)
+        for row, answer in zip(rows, actual, strict=True):
             np.testing.assert_allclose(answer["y"], expected(row)[..., None, None], rtol=1e-6, strict=True)
 
 
 def test_embedding_of_a_sequence_in_rank_5(answers: Any) -> None:
     table = drawn(0, 3, 4)
-    (found,) = answers(
+    (result,) = answers(
         lambda b: b.add_embedding("e", table, None, 4, 3, False, "x", "y"), [{"x": np.array([2.0])}], rank5=True
     )
-    np.testing.assert_array_equal(found["y"].ravel(), table[:, 2])
+    np.testing.assert_array_equal(result["y"].ravel(), table[:, 2])
 
 
 @pytest.mark.parametrize("number", [-1.0, 4.0])
@@ -208,19 +208,19 @@ def test_embedding_outside_its_table(answers: Any, number: float) -> None:
 @settings(max_examples=15, deadline=None)
 @given(lead=st.lists(SIDES, max_size=2).map(tuple), channels=st.integers(1, 6), seed=SEEDS)
 def test_dot_and_cosine(answers: Any, lead: Any, channels: int, seed: int) -> None:
-    row = {name: drawn(seed + at, *lead, channels, 1, 1) for at, name in enumerate("ab")}
-    (found,) = answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "DOT"), [row])
+    row = {name: drawn(seed + index, *lead, channels, 1, 1) for index, name in enumerate("ab")}
+    (actual,) = answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "DOT"), [row])
     expected = np.einsum("...chw,...chw->...hw", row["a"], row["b"])[..., None, :, :]
-    np.testing.assert_allclose(found["y"], expected, rtol=1e-4, atol=1e-5, strict=True)
-    (found,) = answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "COS"), [row])
+    np.testing.assert_allclose(actual["y"], expected, rtol=1e-4, atol=1e-5, strict=True)
+    (actual,) = answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "COS"), [row])
     peer = functional.cosine_similarity(torch.from_numpy(row["a"]), torch.from_numpy(row["b"]), dim=-3).numpy()
-    np.testing.assert_allclose(found["y"], peer[..., None, :, :], rtol=1e-4, atol=1e-5, strict=True)
+    np.testing.assert_allclose(actual["y"], peer[..., None, :, :], rtol=1e-4, atol=1e-5, strict=True)
 
 
 def test_dot_of_zeros_and_its_faults(answers: Any) -> None:
     row = {"a": np.zeros((3, 1, 1), np.float32), "b": drawn(0, 3, 1, 1)}
-    (found,) = answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "COS"), [row])
-    assert found["y"].item() == 0.0
+    (result,) = answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "COS"), [row])
+    assert result["y"].item() == 0.0
     with pytest.raises(ModelError, match=r"layer 'dot': input has the shape \[3, 2, 1\], the layer expects"):
         answers(lambda b: b.add_elementwise("dot", ["a", "b"], "y", "DOT"), [row | {"b": drawn(0, 3, 2, 1)}])
     with pytest.raises(ModelError, match="layer 'dot': input has 4 channels, the layer expects 3"):
@@ -262,14 +262,14 @@ def test_reduce(answers: Any, lead: Any, chw: Any, mode: str, axes: str, seed: i
         with pytest.raises(ModelError, match=r"layer 'reduce': ARGMAX over . axes, expected one of C, H, W"):
             answers(add, [{"x": x}])
         return
-    (found,) = answers(add, [{"x": x}])
+    (actual,) = answers(add, [{"x": x}])
     expected = REDUCTIONS[mode](x.astype(np.float64), axis=AXES[axes], keepdims=True)
-    np.testing.assert_allclose(found["y"], expected.astype(np.float32), rtol=1e-4, atol=1e-5, strict=True)
+    np.testing.assert_allclose(actual["y"], expected.astype(np.float32), rtol=1e-4, atol=1e-5, strict=True)
 
 
 def test_reduce_of_too_low_a_rank(answers: Any) -> None:
-    (found,) = answers(lambda b: b.add_reduce("reduce", "x", "y", "W", "sum"), [{"x": np.ones(3, np.float32)}])
-    assert found["y"].tolist() == [3.0]
+    (result,) = answers(lambda b: b.add_reduce("reduce", "x", "y", "W", "sum"), [{"x": np.ones(3, np.float32)}])
+    assert result["y"].tolist() == [3.0]
     with pytest.raises(ModelError, match="layer 'reduce': input has rank 1, the layer expects at least 2"):
         answers(lambda b: b.add_reduce("reduce", "x", "y", "HW", "sum"), [{"x": np.ones(3, np.float32)}])
 
@@ -279,9 +279,9 @@ def test_reduce_of_too_low_a_rank(answers: Any) -> None:
 def test_layer_normalization(answers: Any, shape: Any, data: Any, seed: int) -> None:
     inner = shape[data.draw(st.integers(0, len(shape) - 1)) :]
     gamma, beta = drawn(seed, *inner), drawn(seed + 1, *inner)
-    rows = [{"x": drawn(seed + 2 + at, *shape)} for at in range(2)]
-    found = answers(lambda b: b.add_layer_normalization("norm", "x", "y", inner, gamma, beta, 1e-3), rows)
-    for row, answer in zip(rows, found, strict=True):
+    rows = [{"x": drawn(seed + 2 + index, *shape)} for index in range(2)]
+    actual = answers(lambda b: b.add_layer_normalization("norm", "x", "y", inner, gamma, beta, 1e-3), rows)
+    for row, answer in zip(rows, actual, strict=True):
         x = row["x"].astype(np.float64)
         axes = tuple(range(len(shape) - len(inner), len(shape)))
         spread = np.sqrt(x.var(axes, keepdims=True) + 1e-3)

@@ -95,26 +95,26 @@ def test_absurd_shapes_and_parameters(answers: Any) -> None:
 def test_categories(answers: Any, logits: bool, temperature: float) -> None:
     chances = np.array([[0.1, 0.2, 0.7], [0.0, 0.5, 0.5]])
     x = np.log(chances + 1e-10) if logits else chances
-    (found, same) = answers(
+    (actual, same) = answers(
         lambda b: b.add_categorical_distribution("draw", "x", "y", 20000, logits, 1e-10, temperature, 5),
         [{"x": x.astype(np.float32)}] * 2,
     )
-    np.testing.assert_array_equal(found["y"], same["y"])
-    assert found["y"].shape == (2, 20000)
-    for drawn, weights in zip(found["y"], chances ** (1 / temperature), strict=True):
+    np.testing.assert_array_equal(actual["y"], same["y"])
+    assert actual["y"].shape == (2, 20000)
+    for drawn, weights in zip(actual["y"], chances ** (1 / temperature), strict=True):
         expected = weights / weights.sum() * 20000
-        seen = np.array([(drawn == number).sum() for number in range(3)])
+        seen = np.array([(drawn == index).sum() for index in range(3)])
         possible = expected > 0
         assert not seen[~possible].any()
         assert stats.chisquare(seen[possible], expected[possible]).pvalue > 0.001
 
 
 def test_categories_of_a_vector_and_their_faults(answers: Any) -> None:
-    (found,) = answers(
+    (result,) = answers(
         lambda b: b.add_categorical_distribution("draw", "x", "y", 7, True, seed=1), [{"x": np.zeros(4, np.float32)}]
     )
-    assert found["y"].shape == (7,)
-    assert set(found["y"]) <= {0.0, 1.0, 2.0, 3.0}
+    assert result["y"].shape == (7,)
+    assert set(result["y"]) <= {0.0, 1.0, 2.0, 3.0}
     with pytest.raises(ModelError, match=r"layer 'draw': makes a blob of the shape \[0\], expected sizes"):
         answers(lambda b: b.add_categorical_distribution("draw", "x", "y", 0), [{"x": np.zeros(4, np.float32)}])
     with pytest.raises(ModelError, match=r"layer 'draw': cannot take 'x' \[2\]"):

@@ -51,19 +51,19 @@ def test_simple(
     ]
     read, written = (["x", "h0"], ["y", "h"]) if state else (["x"], ["y"])
     rows = [{key: row[key] for key in read} for row in rows]
-    found = answers(
+    actual = answers(
         lambda builder: builder.add_simple_rnn(
             "rnn", r, w, b if biased else None, size, inputs, name, read, written, whole, backwards
         ),
         rows, outputs=written,
     )  # fmt: skip
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, actual, strict=True):
         y = row["h0"][0, ..., 0, 0].astype(np.float64) if state else np.zeros((batch, size))
-        made = []
+        result = []
         for x in row["x"][:: -1 if backwards else 1, ..., 0, 0]:
             y = FUNCTIONS[name](clip(x @ w.T + y @ r.T + (b if biased else 0)))
-            made.append(y)
-        expected = blob(np.stack(made if whole else made[-1:]))
+            result.append(y)
+        expected = blob(np.stack(result if whole else result[-1:]))
         np.testing.assert_allclose(answer["y"], expected, rtol=2e-4, atol=2e-4, strict=True)
         if state:
             np.testing.assert_allclose(answer["h"], blob(y[None]), rtol=2e-4, atol=2e-4, strict=True)
@@ -85,7 +85,7 @@ def test_gru(
         {"x": blob(drawn(random, steps, batch, inputs)), "h0": blob(drawn(random, 1, batch, size))} for _ in range(2)
     ]
     rows = [{key: row[key] for key in read} for row in rows]
-    found = answers(
+    actual = answers(
         lambda builder: builder.add_gru(
             "gru", r, w, b if biased else None, size, inputs, read, written, name, inner, whole, backwards
         ),
@@ -93,14 +93,14 @@ def test_gru(
     )  # fmt: skip
     f, g = FUNCTIONS[inner], FUNCTIONS[name]
     bias = b if biased else [np.zeros(size)] * 3
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, actual, strict=True):
         y = row["h0"][0, ..., 0, 0].astype(np.float64) if state else np.zeros((batch, size))
-        made = []
+        result = []
         for x in row["x"][:: -1 if backwards else 1, ..., 0, 0]:
             z, reset = (f(clip(x @ w[n].T + y @ r[n].T + bias[n])) for n in (0, 1))
             y = (1 - z) * g(clip(x @ w[2].T + (y * reset) @ r[2].T + bias[2])) + z * y
-            made.append(y)
-        expected = blob(np.stack(made if whole else made[-1:]))
+            result.append(y)
+        expected = blob(np.stack(result if whole else result[-1:]))
         np.testing.assert_allclose(answer["y"], expected, rtol=2e-4, atol=2e-4, strict=True)
         if state:
             np.testing.assert_allclose(answer["h"], blob(y[None]), rtol=2e-4, atol=2e-4, strict=True)
@@ -112,20 +112,20 @@ def test_simple_equals_torch(answers: Any, kind: str) -> None:
     peer = torch.nn.RNN(3, 4, nonlinearity=kind)
     w, r, b, c = (parameter.detach().numpy() for parameter in peer.parameters())
     x = torch.randn(5, 2, 3)
-    (found,) = answers(
+    (result,) = answers(
         lambda builder: builder.add_simple_rnn("rnn", r, w, b + c, 4, 3, kind.upper(), ["x"], ["y"], True),
         [{"x": blob(x.numpy())}],
     )
-    np.testing.assert_allclose(found["y"][..., 0, 0], peer(x)[0].detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result["y"][..., 0, 0], peer(x)[0].detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_gates_are_clipped_at_50(answers: Any) -> None:
     eye = np.eye(1, dtype=np.float32)
-    (found,) = answers(
+    (result,) = answers(
         lambda builder: builder.add_simple_rnn("rnn", eye, eye, None, 1, 1, "LINEAR", ["x"], ["y"], True),
         [{"x": blob(np.array([[[80.0]], [[-200.0]], [[3.0]]]))}],
     )
-    np.testing.assert_array_equal(found["y"].ravel(), [50.0, -50.0, -47.0])
+    np.testing.assert_array_equal(result["y"].ravel(), [50.0, -50.0, -47.0])
 
 
 def test_constants_of_an_activation_that_are_set_hold(answers: Any) -> None:
@@ -135,11 +135,11 @@ def test_constants_of_an_activation_that_are_set_hold(answers: Any) -> None:
         layer.simpleRecurrent.activation.linear.alpha = 2.0
         layer.simpleRecurrent.activation.linear.beta = 1.0
 
-    (found,) = answers(
+    (result,) = answers(
         lambda builder: builder.add_simple_rnn("rnn", eye, eye, None, 1, 1, "LINEAR", ["x"], ["y"]),
         [{"x": blob(np.array([[[3.0]]]))}], edit=edit,
     )  # fmt: skip
-    np.testing.assert_array_equal(found["y"].ravel(), [7.0])
+    np.testing.assert_array_equal(result["y"].ravel(), [7.0])
 
 
 def test_faults(answers: Any) -> None:

@@ -127,12 +127,12 @@ def test_peepholes_and_coupled_gates(coupled: bool) -> None:
     options = "hasBiasVectors: true hasPeepholeVectors: true sequenceOutput: true"
     options += " coupledInputAndForgetGate: true" if coupled else ""
     given = one_way(lstm, options).replace("weightParams {", f"weightParams {{ {text}")
-    (found,) = ran(given, blob(X))
+    (result,) = ran(given, blob(X))
     y = c = torch.zeros(BATCH, SIZE)
     named = dict(lstm.named_parameters())
     weight, recursion, bias = (named[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih"))
     with torch.no_grad():
-        for x, step in zip(X, found, strict=True):
+        for x, step in zip(X, result, strict=True):
             gates = x @ weight.T + y @ recursion.T + bias
             of_i, of_f, of_z, of_o = gates.chunk(4, -1)
             i = torch.sigmoid(of_i + p_i * c)
@@ -167,13 +167,13 @@ def test_a_simple_layer_of_one_number(kind: str, expected: Callable[[Tensor], Te
         f"simpleRecurrent {{ inputVectorSize: 1 outputVectorSize: 1 activation {{ {kind} }} sequenceOutput: true "
         f"{floats('weightMatrix', [1])} {floats('recursionMatrix', [2])} {floats('biasVector', [7])} }}"
     )
-    (found,) = ran(layer, x[:, None, None, None, None])
+    (actual,) = ran(layer, x[:, None, None, None, None])
     y = torch.zeros(())
-    for value, step in zip(x, found.ravel(), strict=True):
+    for value, step in zip(x, actual.ravel(), strict=True):
         y = expected((value + 2 * y).clamp(-50, 50))
         torch.testing.assert_close(step, y)
     (last,) = ran(layer.replace("sequenceOutput: true", ""), x[:, None, None, None, None])
-    assert last.ravel().tolist() == [found.ravel()[-1]]
+    assert last.ravel().tolist() == [actual.ravel()[-1]]
     (biased,) = ran(
         layer.replace("sequenceOutput", "hasBiasVector: true sequenceOutput"), x[:1, None, None, None, None]
     )

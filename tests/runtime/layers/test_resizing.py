@@ -49,20 +49,20 @@ def sampled(x: Any, rows: Any, columns: Any) -> Any:
 @settings(max_examples=30, deadline=None)
 @given(lead=LEADS, height=SIDES, width=SIDES, target=TARGETS, mode=MODES, seed=st.integers(0, 99))
 def test_resize(answers: Any, lead: Any, height: int, width: int, target: Any, mode: str, seed: int) -> None:
-    rows = [{"x": drawn(seed + at, *lead, height, width)} for at in range(2)]
-    found = answers(lambda b: b.add_resize_bilinear("resize", "x", "y", *target, mode), rows)
-    for row, answer in zip(rows, found, strict=True):
+    rows = [{"x": drawn(seed + index, *lead, height, width)} for index in range(2)]
+    actual = answers(lambda b: b.add_resize_bilinear("resize", "x", "y", *target, mode), rows)
+    for row, answer in zip(rows, actual, strict=True):
         expected = sampled(row["x"], grid(mode, height - 1, target[0]), grid(mode, width - 1, target[1]))
         np.testing.assert_allclose(answer["y"], expected.astype(np.float32), rtol=1e-4, atol=1e-5, strict=True)
 
 
 def test_resize_with_corners_equals_torch(answers: Any) -> None:
     x = drawn(0, 3, 4, 5)
-    (found,) = answers(
+    (result,) = answers(
         lambda b: b.add_resize_bilinear("resize", "x", "y", 7, 9, "STRICT_ALIGN_ENDPOINTS_MODE"), [{"x": x}], rank5=True
     )
     peer = functional.interpolate(torch.from_numpy(x)[None], (7, 9), mode="bilinear", align_corners=True)
-    np.testing.assert_allclose(found["y"].reshape(3, 7, 9), peer[0].numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result["y"].reshape(3, 7, 9), peer[0].numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_resize_faults(answers: Any) -> None:
@@ -105,7 +105,7 @@ def test_crop_resize(
     random = np.random.default_rng(seed)
     ends = np.array([height - 1, width - 1], np.float64)
     rows, plans = [], []
-    for at in range(2):
+    for index in range(2):
         corners = np.sort(random.uniform(0, 1, (count, 2, 2)), 1) * ends  # [N, (start, end), (height, width)]
         picture = random.integers(0, batch, count)
         boxes = np.array([written(box.ravel(), style) for box in corners / (ends if normalized else 1) / scale])
@@ -113,15 +113,15 @@ def test_crop_resize(
             boxes = np.concatenate([picture[:, None], boxes], 1)
         rows.append(
             {
-                "x": drawn(seed + at, 1, batch, channels, height, width),
+                "x": drawn(seed + index, 1, batch, channels, height, width),
                 "boxes": boxes[:, None, :, None, None].astype(np.float32),
             }
         )
         plans.append((corners, picture))
-    found = answers(
+    actual = answers(
         lambda b: b.add_crop_resize("crop", ["x", "boxes"], "y", *target, mode, normalized, style, scale), rows
     )
-    for row, answer, (corners, picture) in zip(rows, found, plans, strict=True):
+    for row, answer, (corners, picture) in zip(rows, actual, plans, strict=True):
         expected = []
         for (start, end), number in zip(corners, picture, strict=True):
             points = [start[axis] + grid(mode, end[axis] - start[axis], target[axis]) for axis in (0, 1)]
@@ -143,8 +143,8 @@ def test_crop_resize_faults(answers: Any) -> None:
     def add_all(layer: Any) -> None:
         layer.cropResize.ClearField("spatialScale")
 
-    (found,) = answers(add, [box_row(1, 1, 4, 1, 1)], edit=add_all)  # an unset scale is 1
-    assert found["y"].shape == (1, 2, 1, 2, 2)
+    (result,) = answers(add, [box_row(1, 1, 4, 1, 1)], edit=add_all)  # an unset scale is 1
+    assert result["y"].shape == (1, 2, 1, 2, 2)
     with pytest.raises(ModelError, match=r"layer 'crop': needs .* of memory"):
         answers(lambda b: b.add_crop_resize("crop", ["x", "boxes"], "y", 2**15, 2**15), [box_row(1, 1, 4, 1, 1)])
     with pytest.raises(ModelError, match=r"layer 'crop': boxes have the shape \[1, 1, 3, 1, 1\], the layer expects"):
@@ -169,12 +169,12 @@ def test_crop_resize_faults(answers: Any) -> None:
 def test_upsample_equals_torch(answers: Any, lead: Any, height: int, width: int, factors: Any, aligned: bool) -> None:
     x = drawn(height, *lead, height, width)
     mode = "ALIGN_CORNERS_TRUE" if aligned else "ALIGN_CORNERS_FALSE"
-    (found,) = answers(
+    (result,) = answers(
         lambda b: b.add_upsample("up", *factors, "x", "y", "BILINEAR", linear_upsample_mode=mode), [{"x": x}]
     )
     flat = torch.from_numpy(x).reshape(-1, 1, height, width)
     peer = functional.interpolate(flat, scale_factor=factors, mode="bilinear", align_corners=aligned)
-    np.testing.assert_allclose(found["y"], peer.numpy().reshape(found["y"].shape), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result["y"], peer.numpy().reshape(result["y"].shape), rtol=1e-4, atol=1e-5)
 
 
 @settings(max_examples=15, deadline=None)
@@ -183,18 +183,18 @@ def test_upsample_by_default_samples_as_the_resize_mode_of_its_name(
     answers: Any, height: int, width: int, factors: Any
 ) -> None:
     x = drawn(height, 2, height, width)
-    (found,) = answers(lambda b: b.add_upsample("up", *factors, "x", "y", "BILINEAR"), [{"x": x}])
+    (result,) = answers(lambda b: b.add_upsample("up", *factors, "x", "y", "BILINEAR"), [{"x": x}])
     points = (grid("UPSAMPLE_MODE", size - 1, size * by) for size, by in zip((height, width), factors, strict=True))
-    np.testing.assert_allclose(found["y"], sampled(x, *points).astype(np.float32), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result["y"], sampled(x, *points).astype(np.float32), rtol=1e-4, atol=1e-5)
     (nearest,) = answers(lambda b: b.add_upsample("up", *factors, "x", "y", "NN"), [{"x": x}])
     np.testing.assert_array_equal(nearest["y"], x.repeat(factors[0], -2).repeat(factors[1], -1))
 
 
 def test_fractional_factors(answers: Any) -> None:
     x = drawn(0, 1, 10, 4)
-    (found,) = answers(
+    (result,) = answers(
         lambda b: b.add_upsample("up", 0.7, 1.5, "x", "y", "BILINEAR", linear_upsample_mode="ALIGN_CORNERS_TRUE"),
         [{"x": x}],
     )
     peer = functional.interpolate(torch.from_numpy(x)[None], (7, 6), mode="bilinear", align_corners=True)[0]
-    np.testing.assert_allclose(found["y"], peer.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result["y"], peer.numpy(), rtol=1e-4, atol=1e-5)

@@ -38,18 +38,18 @@ def test_slice_dynamic(answers: Any, data: Any, shape: Any, inputs: int) -> None
     given_last = dict(list(stored.items())[inputs - 2 :])  # the others come from inputs
     values = (x, begins, ends, strides, *masks)
     row = {name: np.array(value, np.float32) for name, value in zip(NAMES[:inputs], values, strict=False)}
-    found = answers(
+    actual = answers(
         lambda b: b.add_slice_dynamic("s", NAMES[:inputs], "y", **given_last), [row, {**row, "x": -row["x"]}]
     )
-    np.testing.assert_array_equal(found[0]["y"], expected, strict=True)
-    np.testing.assert_array_equal(found[1]["y"], -expected)
+    np.testing.assert_array_equal(actual[0]["y"], expected, strict=True)
+    np.testing.assert_array_equal(actual[1]["y"], -expected)
 
 
 def test_slice_dynamic_of_another_size_each_row(answers: Any) -> None:
     x = counting((4, 3))
     rows = [{"x": x, "begins": np.array([begin, 0], np.float32)} for begin in (0, 2, 3)]
-    found = answers(lambda b: b.add_slice_dynamic("s", ["x", "begins"], "y", end_ids=[4, 2]), rows)
-    for begin, answer in zip((0, 2, 3), found, strict=True):
+    result = answers(lambda b: b.add_slice_dynamic("s", ["x", "begins"], "y", end_ids=[4, 2]), rows)
+    for begin, answer in zip((0, 2, 3), result, strict=True):
         np.testing.assert_array_equal(answer["y"], x[begin:, :2])
 
 
@@ -84,11 +84,11 @@ def test_slice_by_size(answers: Any, data: Any, shape: Any) -> None:
     size = data.draw(st.integers(1, shape[axis]))
     begins = [data.draw(st.integers(0, shape[axis] - size)) for _ in range(3)]
     x = counting(shape)
-    found = answers(
+    result = answers(
         lambda b: b.add_slice_by_size("s", ["x", "begin"], "y", axis, size),
         [{"x": x, "begin": np.array([begin], np.float32)} for begin in begins],
     )
-    for begin, answer in zip(begins, found, strict=True):
+    for begin, answer in zip(begins, result, strict=True):
         np.testing.assert_array_equal(answer["y"], np.take(x, range(begin, begin + size), axis), strict=True)
 
 
@@ -110,12 +110,12 @@ def test_sliding_windows(answers: Any, data: Any, shape: Any, step: int) -> None
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     size = data.draw(st.integers(1, shape[axis]))
     x = counting(shape)
-    found = answers(lambda b: b.add_sliding_windows("w", "x", "y", axis, size, step), [{"x": x}, {"x": -x}])
+    actual = answers(lambda b: b.add_sliding_windows("w", "x", "y", axis, size, step), [{"x": x}, {"x": -x}])
     front = axis % len(shape)
     windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, size, axis), -1, front + 1)
     expected = windows[(slice(None),) * front + (slice(None, None, step),)]
-    np.testing.assert_array_equal(found[0]["y"], expected, strict=True)
-    np.testing.assert_array_equal(found[1]["y"], -expected)
+    np.testing.assert_array_equal(actual[0]["y"], expected, strict=True)
+    np.testing.assert_array_equal(actual[1]["y"], -expected)
 
 
 def test_windows_longer_than_the_axis(answers: Any) -> None:
@@ -128,10 +128,10 @@ def test_windows_longer_than_the_axis(answers: Any) -> None:
 def test_reverse(answers: Any, data: Any, shape: Any) -> None:
     flags = data.draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)).filter(any))
     x = counting(shape)
-    found = answers(lambda b: b.add_reverse("r", "x", "y", flags), [{"x": x}, {"x": -x}])
+    actual = answers(lambda b: b.add_reverse("r", "x", "y", flags), [{"x": x}, {"x": -x}])
     expected = np.flip(x, [axis for axis, flag in enumerate(flags) if flag])
-    np.testing.assert_array_equal(found[0]["y"], expected, strict=True)
-    np.testing.assert_array_equal(found[1]["y"], -expected)
+    np.testing.assert_array_equal(actual[0]["y"], expected, strict=True)
+    np.testing.assert_array_equal(actual[1]["y"], -expected)
 
 
 @settings(max_examples=20, deadline=None)
@@ -143,14 +143,14 @@ def test_reverse_sequences(answers: Any, data: Any, shape: Any) -> None:
     for _ in range(2):
         lengths = hnp.arrays(np.float32, shape[batch], elements=st.integers(0, shape[sequence]))
         rows.append({"x": counting(shape), "n": data.draw(lengths)})
-    found = answers(
+    actual = answers(
         lambda b: b.add_reverse_sequence("r", ["x", "n"], "y", batch, sequence - data.draw(st.sampled_from([0, rank]))),
         rows,
     )
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, actual, strict=True):
         expected = np.moveaxis(row["x"].copy(), (batch, sequence), (0, 1))
-        for one, length in zip(expected, row["n"].astype(int), strict=True):
-            one[:length] = one[:length][::-1].copy()
+        for item, length in zip(expected, row["n"].astype(int), strict=True):
+            item[:length] = item[:length][::-1].copy()
         np.testing.assert_array_equal(answer["y"], np.moveaxis(expected, (0, 1), (batch, sequence)), strict=True)
 
 

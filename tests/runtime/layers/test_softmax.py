@@ -30,8 +30,8 @@ def alone(shape: tuple[int, ...], rank5: bool = False) -> Any:
 @pytest.mark.parametrize("shape", [(1, 1, 2), (2, 1, 1), (2, 3, 4), (1, 2, 3, 4), (2, 1, 3, 1, 2)])
 def test_the_axis_by_rank(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = load(alone(shape)).predict([{"x": x}, {"x": -x}])
-    for answer, sign in zip(found, (1, -1), strict=True):
+    actual = load(alone(shape)).predict([{"x": x}, {"x": -x}])
+    for answer, sign in zip(actual, (1, -1), strict=True):
         expected = torch.softmax(torch.from_numpy(sign * x), -1 if len(shape) == 3 else -3)
         np.testing.assert_allclose(answer["y"], expected.numpy(), rtol=1e-5)
 
@@ -39,8 +39,8 @@ def test_the_axis_by_rank(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 2), (2, 3, 4), (1, 2, 3, 4)])
 def test_the_axis_as_the_format_says_it(shape: tuple[int, ...]) -> None:
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = load(alone(shape), assumptions=FORMAT).predict({"x": x})["y"]
-    np.testing.assert_allclose(found, torch.softmax(torch.from_numpy(x), -3).numpy(), rtol=1e-5)
+    result = load(alone(shape), assumptions=FORMAT).predict({"x": x})["y"]
+    np.testing.assert_allclose(result, torch.softmax(torch.from_numpy(x), -3).numpy(), rtol=1e-5)
 
 
 def test_in_the_old_mapping_every_blob_has_rank_5() -> None:
@@ -48,8 +48,10 @@ def test_in_the_old_mapping_every_blob_has_rank_5() -> None:
     x = np.random.default_rng(0).normal(size=(3, 2, 1)).astype(np.float32)
     for given in (x, x[:, 0, 0]):
         for assumptions in (None, FORMAT):
-            found = load(alone(given.shape, rank5=True), assumptions=assumptions).predict({"x": given})["y"]
-            np.testing.assert_allclose(found.reshape(given.shape), torch.softmax(torch.from_numpy(given), 0), rtol=1e-5)
+            result = load(alone(given.shape, rank5=True), assumptions=assumptions).predict({"x": given})["y"]
+            np.testing.assert_allclose(
+                result.reshape(given.shape), torch.softmax(torch.from_numpy(given), 0), rtol=1e-5
+            )
 
 
 def test_inside_a_loop_the_reading_is_the_same() -> None:

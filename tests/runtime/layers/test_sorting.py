@@ -38,8 +38,8 @@ def test_top_k(answers: Any, data: Any, shape: Any, bottom: bool, dynamic: bool)
         counts = counts[:1] * 2
     names = ["x", "k"] if dynamic else ["x"]
     stored = 0 if dynamic else counts[0]
-    found = answers(lambda b: b.add_topk("t", names, ["y", "i"], stored, axis, bottom), rows, outputs=("y", "i"))
-    for row, k, answer in zip(rows, counts, found, strict=True):
+    result = answers(lambda b: b.add_topk("t", names, ["y", "i"], stored, axis, bottom), rows, outputs=("y", "i"))
+    for row, k, answer in zip(rows, counts, result, strict=True):
         places = np.take(order(row["x"], axis, not bottom), range(k), axis)
         np.testing.assert_array_equal(answer["i"], places.astype(np.float32), strict=True)
         np.testing.assert_array_equal(answer["y"], np.take_along_axis(row["x"], places, axis), strict=True)
@@ -50,8 +50,8 @@ def test_top_k(answers: Any, data: Any, shape: Any, bottom: bool, dynamic: bool)
 @given(data=st.data(), shape=SHAPES, keep=st.booleans())
 def test_arg_max(answers: Any, name: str, function: Any, data: Any, shape: Any, keep: bool) -> None:
     axis, rows = axis_in(data, shape), blobs(data, shape)
-    found = answers(lambda b: getattr(b, f"add_{name}")("a", "x", "y", axis, keep), rows)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: getattr(b, f"add_{name}")("a", "x", "y", axis, keep), rows)
+    for row, answer in zip(rows, actual, strict=True):
         expected = function(row["x"], axis, keepdims=keep or len(shape) == 1)
         np.testing.assert_array_equal(answer["y"], expected.astype(np.float32), strict=True)
 
@@ -60,8 +60,8 @@ def test_arg_max(answers: Any, name: str, function: Any, data: Any, shape: Any, 
 @given(data=st.data(), shape=SHAPES, descending=st.booleans())
 def test_arg_sort(answers: Any, data: Any, shape: Any, descending: bool) -> None:
     axis, rows = axis_in(data, shape) % len(shape), blobs(data, shape)
-    found = answers(lambda b: b.add_argsort("a", "x", "y", axis, descending), rows)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: b.add_argsort("a", "x", "y", axis, descending), rows)
+    for row, answer in zip(rows, actual, strict=True):
         expected = order(row["x"], axis, descending).astype(np.float32)
         np.testing.assert_array_equal(answer["y"], expected, strict=True)
 
@@ -70,8 +70,8 @@ def test_arg_sort(answers: Any, data: Any, shape: Any, descending: bool) -> None
 @given(data=st.data(), shape=SHAPES)
 def test_where_not_zero(answers: Any, data: Any, shape: Any) -> None:
     rows = blobs(data, shape)
-    found = answers(lambda b: b.add_where_nonzero("w", "x", "y"), rows)
-    for row, answer in zip(rows, found, strict=True):
+    result = answers(lambda b: b.add_where_nonzero("w", "x", "y"), rows)
+    for row, answer in zip(rows, result, strict=True):
         np.testing.assert_array_equal(answer["y"], np.argwhere(row["x"]).astype(np.float32), strict=True)
 
 
@@ -83,8 +83,8 @@ def test_one_hot(answers: Any, data: Any, shape: Any, size: int, dynamic: bool) 
     names = ["x", "n"] if dynamic else ["x"]
     given_rows = [{**row, "n": np.array([size], np.float32)} if dynamic else row for row in rows]
     stored = None if dynamic else size
-    found = answers(lambda b: b.add_one_hot("o", names, "y", stored, axis, 30.0, -4.0), given_rows)
-    for row, answer in zip(rows, found, strict=True):
+    actual = answers(lambda b: b.add_one_hot("o", names, "y", stored, axis, 30.0, -4.0), given_rows)
+    for row, answer in zip(rows, actual, strict=True):
         x = row["x"].astype(int)
         vectors = np.concatenate([np.eye(size), np.zeros((5, size))])[np.where(x < 0, size, x)]
         expected = np.moveaxis(vectors * 34 - 4, -1, axis).astype(np.float32)

@@ -30,10 +30,10 @@ def test_reduction(answers: Any, name: str, data: Any, shape: Any, keep: bool, e
     signed = [axis - data.draw(st.sampled_from([0, len(shape)])) for axis in axes]
     low = 0.25 if name == "logsum" else -2
     rows = [{"x": data.draw(hnp.arrays(np.float32, shape, elements=st.floats(low, 2, width=16)))} for _ in range(2)]
-    found = answers(
+    actual = answers(
         lambda b: getattr(b, f"add_reduce_{name}")("r", "x", "y", None if every else signed, keep, every), rows
     )
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, actual, strict=True):
         kept = tuple(range(len(shape))) if every else tuple(axes)
         expected = np.atleast_1d(REDUCTIONS[name](row["x"].astype(np.float64), axis=kept, keepdims=keep))
         np.testing.assert_allclose(answer["y"], expected.astype(np.float32), rtol=1e-4, atol=1e-5, strict=True)
@@ -45,14 +45,14 @@ def test_cum_sum(answers: Any, data: Any, shape: Any, exclusive: bool, reverse: 
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     x = data.draw(hnp.arrays(np.float32, shape, elements=st.integers(-9, 9)))
     row = {"x": x, "axis": np.array([axis], np.float32)} if dynamic else {"x": x}
-    found = answers(
+    actual = answers(
         lambda b: b.add_cumsum("c", list(row), "y", 0 if dynamic else axis, reverse, exclusive), [row, {**row, "x": -x}]
     )
     turned = np.flip(x, axis) if reverse else x
     sums = np.cumsum(turned, axis) - (turned if exclusive else 0)  # integers, so that this is exact
     expected = np.flip(sums, axis) if reverse else sums
-    np.testing.assert_array_equal(found[0]["y"], expected, strict=True)
-    np.testing.assert_array_equal(found[1]["y"], -expected)
+    np.testing.assert_array_equal(actual[0]["y"], expected, strict=True)
+    np.testing.assert_array_equal(actual[1]["y"], -expected)
 
 
 @settings(max_examples=20, deadline=None)
@@ -71,9 +71,9 @@ def test_bands(answers: Any, shape: Any, lower: int, upper: int) -> None:
         (lambda b: b.add_lower_triangular("m", "x", "y", k), np.tril(x, k)),
         (lambda b: b.add_upper_triangular("m", "x", "y", k), np.triu(x, k)),
     ):
-        found = answers(add, rows)
-        np.testing.assert_array_equal(found[0]["y"], kept, strict=True)
-        np.testing.assert_array_equal(found[1]["y"], np.where(kept > 0, rows[1]["x"], 0))
+        result = answers(add, rows)
+        np.testing.assert_array_equal(result[0]["y"], kept, strict=True)
+        np.testing.assert_array_equal(result[1]["y"], np.where(kept > 0, rows[1]["x"], 0))
 
 
 def test_errors(answers: Any) -> None:

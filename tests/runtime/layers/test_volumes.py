@@ -53,8 +53,8 @@ def test_convolution(
     biased: bool, seed: int,
 ) -> None:  # fmt: skip
     w, b = drawn(seed, 4, 2 // groups, *kernel), drawn(seed + 1, 4)
-    rows = [{"x": drawn(seed + 2 + at, 2, 2, *size)} for at in range(2)]
-    found = answers(
+    rows = [{"x": drawn(seed + 2 + index, 2, 2, *size)} for index in range(2)]
+    result = answers(
         lambda builder: builder.add_convolution3d(
             "conv", 2, 4, *kernel, w, b, biased, groups, **named("stride", AXES, stride),
             **named("dilation", AXES, dilation), padding_mode=mode,
@@ -64,7 +64,7 @@ def test_convolution(
     )  # fmt: skip
     span = [(length - 1) * step + 1 for length, step in zip(kernel, dilation, strict=True)]
     used = {"valid": (0,) * 6, "same": same(size, span, stride), "custom": borders}[mode]
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, result, strict=True):
         bias = torch.from_numpy(b) if biased else None
         peer = functional.conv3d(around(row["x"], used), torch.from_numpy(w), bias, stride, 0, dilation, groups)
         np.testing.assert_allclose(answer["y"], peer.numpy(), rtol=1e-4, atol=1e-4, strict=True)
@@ -91,7 +91,7 @@ def test_deconvolution(
         cuts = [(borders[at], borders[at + 1]) if mode == "custom" else (0, 0) for at in (0, 2, 4)]
         if any(before + after >= length for (before, after), length in zip(cuts, full.shape[2:], strict=True)):
             return
-    (found,) = answers(
+    (actual,) = answers(
         lambda builder: builder.add_convolution3d(
             "conv", 2, 4, *kernel, w.transpose(1, 0, 2, 3, 4), b, True, groups,
             **named("stride", AXES, stride), is_deconv=True,
@@ -105,7 +105,7 @@ def test_deconvolution(
         padded = np.pad(expected, [(0, 0)] * axis + [(max(0, -before), max(0, -after))] + [(0, 0)] * (4 - axis))
         length = padded.shape[axis]
         expected = padded.take(range(max(0, before), length - max(0, after)), axis)
-    np.testing.assert_allclose(found["y"], expected, rtol=1e-4, atol=1e-4, strict=True)
+    np.testing.assert_allclose(actual["y"], expected, rtol=1e-4, atol=1e-4, strict=True)
 
 
 @settings(max_examples=25, deadline=None)
@@ -116,11 +116,13 @@ def test_deconvolution(
 def test_pooling(
     answers: Any, size: Any, kernel: Any, stride: Any, mode: str, borders: Any, kind: str, exclude: bool, seed: int
 ) -> None:
-    borders = [min(border, kernel[at // 2] - 1) for at, border in enumerate(borders)]  # no window of padding alone
-    rows = [{"x": drawn(seed + at, 1, 2, *size)} for at in range(2)]
-    found = answers(lambda b: b.add_pooling3d("pool", "x", "y", kind, *kernel, *stride, mode, *borders, exclude), rows)
+    borders = [
+        min(border, kernel[index // 2] - 1) for index, border in enumerate(borders)
+    ]  # no window of padding alone
+    rows = [{"x": drawn(seed + index, 1, 2, *size)} for index in range(2)]
+    result = answers(lambda b: b.add_pooling3d("pool", "x", "y", kind, *kernel, *stride, mode, *borders, exclude), rows)
     used = {"valid": (0,) * 6, "same": same(size, kernel, stride), "custom": borders}[mode]
-    for row, answer in zip(rows, found, strict=True):
+    for row, answer in zip(rows, result, strict=True):
         if kind == "MAX":
             peer = functional.max_pool3d(around(row["x"], used, -np.inf), kernel, stride)
         else:
@@ -133,10 +135,10 @@ def test_pooling(
 
 def test_global_pooling(answers: Any) -> None:
     x = drawn(0, 2, 3, 4, 5, 6)
-    (found,) = answers(lambda b: b.add_global_pooling3d("pool", "x", "y", "MAX"), [{"x": x}])
-    np.testing.assert_array_equal(found["y"], x.max((2, 3, 4), keepdims=True), strict=True)
-    (found,) = answers(lambda b: b.add_global_pooling3d("pool", "x", "y", "AVERAGE"), [{"x": x}])
-    np.testing.assert_allclose(found["y"], x.mean((2, 3, 4), keepdims=True), rtol=1e-4, atol=1e-6, strict=True)
+    (result,) = answers(lambda b: b.add_global_pooling3d("pool", "x", "y", "MAX"), [{"x": x}])
+    np.testing.assert_array_equal(result["y"], x.max((2, 3, 4), keepdims=True), strict=True)
+    (result,) = answers(lambda b: b.add_global_pooling3d("pool", "x", "y", "AVERAGE"), [{"x": x}])
+    np.testing.assert_allclose(result["y"], x.mean((2, 3, 4), keepdims=True), rtol=1e-4, atol=1e-6, strict=True)
 
 
 def convolving(builder: Any) -> None:

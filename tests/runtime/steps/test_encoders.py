@@ -19,8 +19,8 @@ def test_scaler(describe: Any, random: Any) -> None:
     spec = describe({"x": [2, 3]}, {"y": [2, 3]})
     spec.scaler.shiftValue.extend((-standard.mean_).tolist())
     spec.scaler.scaleValue.extend((1 / standard.scale_).tolist())
-    found = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
-    np.testing.assert_allclose(found, standard.transform(flat).reshape(x.shape), rtol=1e-12)
+    actual = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
+    np.testing.assert_allclose(actual, standard.transform(flat).reshape(x.shape), rtol=1e-12)
     widest = MaxAbsScaler().fit(flat.reshape(-1, 1))
     spec.scaler.ClearField("shiftValue")
     spec.scaler.scaleValue[:] = (1 / widest.scale_).tolist()
@@ -37,8 +37,8 @@ def test_normalizer(describe: Any, random: Any, number: int, norm: str) -> None:
     x[3] = 0
     spec = describe({"x": [5]}, {"y": [5]})
     spec.normalizer.normType = number
-    found = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
-    np.testing.assert_allclose(found, Normalizer(norm).fit_transform(x), rtol=1e-12)
+    result = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
+    np.testing.assert_allclose(result, Normalizer(norm).fit_transform(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("missing", [np.nan, -1.0])
@@ -49,8 +49,8 @@ def test_imputer_of_an_array(describe: Any, random: Any, missing: float) -> None
     spec = describe({"x": [4]}, {"y": [4]})
     spec.imputer.imputedDoubleArray.vector.extend(fitted.statistics_.tolist())
     spec.imputer.replaceDoubleValue = missing
-    found = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
-    np.testing.assert_array_equal(found, fitted.transform(x))
+    result = np.stack([answer["y"] for answer in load(spec).predict([{"x": row} for row in x])])
+    np.testing.assert_array_equal(result, fitted.transform(x))
     del spec.imputer.imputedDoubleArray.vector[0]
     with pytest.raises(ModelError, match="row 0: feature 'x': has 4 values, but the imputer has 3"):
         load(spec).predict({"x": x[0]})
@@ -85,10 +85,10 @@ def test_one_hot_encoder(describe: Any, categories: list[Any]) -> None:
     kind = "string" if isinstance(categories[0], str) else "int64"
     spec = describe({"x": kind}, {"y": [len(categories)]})
     getattr(spec.oneHotEncoder, f"{kind}Categories").vector.extend(categories)
-    fitted = OneHotEncoder(categories=[categories], sparse_output=False).fit([[one] for one in categories])
-    answers = load(spec).predict([{"x": one} for one in categories])
+    fitted = OneHotEncoder(categories=[categories], sparse_output=False).fit([[category] for category in categories])
+    answers = load(spec).predict([{"x": category} for category in categories])
     np.testing.assert_array_equal(
-        np.stack([answer["y"] for answer in answers]), fitted.transform([[one] for one in categories])
+        np.stack([answer["y"] for answer in answers]), fitted.transform([[category] for category in categories])
     )
     unknown = "pink" if kind == "string" else 23
     with pytest.raises(DataError, match=rf"row 0: feature 'x': is {unknown!r}, which is not one of the model's cat"):

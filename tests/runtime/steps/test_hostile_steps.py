@@ -35,8 +35,8 @@ def stump(spec: Model) -> None:
 def machine(message: Any) -> None:
     """Two support vectors, one a class."""
     message.kernel.rbfKernel.gamma = 0.5
-    for number in range(2):
-        message.denseSupportVectors.vectors.add().values.extend([number, 1.0, 2.0])
+    for index in range(2):
+        message.denseSupportVectors.vectors.add().values.extend([index, 1.0, 2.0])
     if message.DESCRIPTOR.name == "SupportVectorRegressor":
         message.coefficients.alpha.extend([1.0, -1.0])
         return

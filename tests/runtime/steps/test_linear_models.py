@@ -27,8 +27,8 @@ def fill(linear: Any, weights: Any, offset: Any) -> None:
 
 def assert_classifies(spec: Any, x: Any, probabilities: Any, labels: list[Any]) -> None:
     answers = load(spec).predict([{"x": row} for row in x])
-    found = np.array([[answer["probs"][label] for label in labels] for answer in answers])
-    np.testing.assert_allclose(found, probabilities, rtol=1e-9, atol=1e-12)
+    result = np.array([[answer["probs"][label] for label in labels] for answer in answers])
+    np.testing.assert_allclose(result, probabilities, rtol=1e-9, atol=1e-12)
     assert [answer["label"] for answer in answers] == [labels[at] for at in probabilities.argmax(1)]
 
 
@@ -59,8 +59,8 @@ def test_axes_of_length_1_may_be_added_or_left_out(
         with pytest.raises(DataError, match=rf"but the model expects {re.escape(str(declared))}"):
             load(spec).predict({"x": row})
         return
-    found = load(spec).predict({"x": row})["probs"]
-    np.testing.assert_allclose([found["no"], found["yes"]], fitted.predict_proba(x[:1])[0], rtol=1e-9)
+    result = load(spec).predict({"x": row})["probs"]
+    np.testing.assert_allclose([result["no"], result["yes"]], fitted.predict_proba(x[:1])[0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("encoding", [0, 1])
@@ -82,8 +82,8 @@ def test_one_against_the_rest(classifier: Any, data: Any) -> None:
     spec = classifier({"x": [4]}, ["a", "b", "c"], "glmClassifier")
     fill(
         spec.glmClassifier,
-        [one.coef_[0] for one in fitted.estimators_],
-        [float(one.intercept_[0]) for one in fitted.estimators_],
+        [estimator.coef_[0] for estimator in fitted.estimators_],
+        [float(estimator.intercept_[0]) for estimator in fitted.estimators_],
     )
     spec.glmClassifier.classEncoding = 1
     assert_classifies(spec, x, fitted.predict_proba(x), ["a", "b", "c"])
@@ -98,14 +98,14 @@ def test_regressor_of_several_inputs(describe: Any, data: Any) -> None:
     spec.description.predictedFeatureName = "y"
     fill(spec.glmRegressor, fitted.coef_[None], fitted.intercept_)
     rows = [{"a": row[0], "b": row[1:]} for row in x]
-    found = [answer["y"] for answer in load(spec).predict(rows)]
-    np.testing.assert_allclose(found, fitted.predict(x), rtol=1e-12)
+    result = [answer["y"] for answer in load(spec).predict(rows)]
+    np.testing.assert_allclose(result, fitted.predict(x), rtol=1e-12)
     spec.glmRegressor.postEvaluationTransform = 1
-    found = [answer["y"] for answer in load(spec).predict(rows)]
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-fitted.predict(x))), rtol=1e-12)
+    result = [answer["y"] for answer in load(spec).predict(rows)]
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(-fitted.predict(x))), rtol=1e-12)
     spec.glmRegressor.postEvaluationTransform = 2
-    found = [answer["y"] for answer in load(spec).predict(rows)]
-    np.testing.assert_allclose(found, norm.cdf(fitted.predict(x)), rtol=1e-12)
+    result = [answer["y"] for answer in load(spec).predict(rows)]
+    np.testing.assert_allclose(result, norm.cdf(fitted.predict(x)), rtol=1e-12)
 
 
 def test_faults(classifier: Any, data: Any) -> None:

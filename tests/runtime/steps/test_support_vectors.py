@@ -106,8 +106,8 @@ def test_probabilities_of_several_classes(classifier: Any, data: Any, kernel: di
     spec = classifier({"x": [WIDTH]}, labels, "supportVectorClassifier")
     fill_classifier(spec.supportVectorClassifier, fitted)
     answers = load(spec).predict([{"x": row} for row in x])
-    found = np.array([[answer["probs"][label] for label in labels] for answer in answers])
-    np.testing.assert_allclose(found, fitted.predict_proba(x), rtol=1e-9, atol=1e-12)
+    result = np.array([[answer["probs"][label] for label in labels] for answer in answers])
+    np.testing.assert_allclose(result, fitted.predict_proba(x), rtol=1e-9, atol=1e-12)
     assert [answer["label"] for answer in answers] == [labels[at] for at in fitted.predict(x)]
 
 
@@ -142,10 +142,10 @@ def test_probabilities_of_two_classes(classifier: Any, data: Any) -> None:
     spec = classifier({"x": [WIDTH]}, ["no", "yes"], "supportVectorClassifier")
     fill_classifier(spec.supportVectorClassifier, fitted)
     answers = load(spec).predict([{"x": row} for row in x])
-    found = np.array([answer["probs"]["no"] for answer in answers])
-    np.testing.assert_allclose(found, fitted.predict_proba(x)[:, 0], atol=0.005)
+    result = np.array([answer["probs"]["no"] for answer in answers])
+    np.testing.assert_allclose(result, fitted.predict_proba(x)[:, 0], atol=0.005)
     scores = -fitted.decision_function(x)  # LIBSVM's first class is what scikit-learn calls negative
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(fitted._probA * scores + fitted._probB)), rtol=1e-9)
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(fitted._probA * scores + fitted._probB)), rtol=1e-9)
 
 
 def test_coupling_finds_the_minimum(random: Any) -> None:
@@ -206,8 +206,8 @@ def test_what_coremltools_converts(data: Any, module: str, monkeypatch: pytest.M
         features = [("x", datatypes.Array(WIDTH))]
         spec = converters[module].convert(fitted, features, "y" if regresses else target).get_spec()
     answers = load(spec).predict([{"x": row} for row in x])
-    found = np.array([answer["y"] for answer in answers])
-    np.testing.assert_allclose(found, fitted.predict(x), rtol=1e-9, atol=1e-9)
+    result = np.array([answer["y"] for answer in answers])
+    np.testing.assert_allclose(result, fitted.predict(x), rtol=1e-9, atol=1e-9)
     if module == "_SVC":
         shares = [[answer["probs"][int(label)] for label in fitted.classes_] for answer in answers]
         np.testing.assert_allclose(shares, fitted.predict_proba(x), rtol=1e-9, atol=1e-12)
@@ -352,8 +352,8 @@ def test_sparse_vectors_of_many_columns_take_no_more_than_their_values(describe:
     spec.description.predictedFeatureName = "y"
     machine = spec.supportVectorRegressor
     machine.kernel.rbfKernel.gamma = 0.5
-    for number in range(count):
-        machine.sparseSupportVectors.vectors.add().nodes.add(index=(number + 1) * 1000, value=2.0)
+    for index in range(count):
+        machine.sparseSupportVectors.vectors.add().nodes.add(index=(index + 1) * 1000, value=2.0)
     machine.coefficients.alpha.extend([1.0] * count)
     x = np.zeros(width)
     x[999] = 1.0

@@ -76,8 +76,8 @@ def _overlap(one: Any, other: Any) -> float:
 
 def plain(scores: Any, boxes: Any, iou: float, least: float, per_class: bool) -> list[int]:
     """The steps of the format's comment, one box at a time."""
-    left = [number for number in range(len(scores)) if max(scores[number]) >= least]
-    left.sort(key=lambda number: -max(scores[number]))
+    left = [index for index in range(len(scores)) if max(scores[index]) >= least]
+    left.sort(key=lambda position: -max(scores[position]))
     kept: list[int] = []
     for number in left:
         near = [

@@ -52,9 +52,9 @@ def add_tree(builder: Any, number: int, tree: Any, leaf: Callable[[Any], Any]) -
 def probabilities(spec: Any, x: Any, labels: list[Any]) -> Any:
     answers = load(spec).predict([{"x": row} for row in x])
     name = spec.description.predictedProbabilitiesName
-    found = np.array([[answer[name][label] for label in labels] for answer in answers])
-    assert [answer["label"] for answer in answers] == [labels[at] for at in found.argmax(1)]
-    return found
+    result = np.array([[answer[name][label] for label in labels] for answer in answers])
+    assert [answer["label"] for answer in answers] == [labels[at] for at in result.argmax(1)]
+    return result
 
 
 def test_regressor_with_missing_values(x: Any, random: Any) -> None:
@@ -63,18 +63,18 @@ def test_regressor_with_missing_values(x: Any, random: Any) -> None:
     builder = builder_of(None)
     builder.set_default_prediction_value(0.0)
     add_tree(builder, 0, fitted.tree_, lambda value: float(value[0, 0]))
-    found = [answer["y"] for answer in load(builder.spec).predict([{"x": row} for row in x])]
-    np.testing.assert_allclose(found, fitted.predict(x), rtol=1e-12)
+    result = [answer["y"] for answer in load(builder.spec).predict([{"x": row} for row in x])]
+    np.testing.assert_allclose(result, fitted.predict(x), rtol=1e-12)
 
 
 def test_boosted_regressor(x: Any) -> None:
     fitted = GradientBoostingRegressor(n_estimators=20, random_state=0).fit(x, x[:, 0] * x[:, 1])
     builder = builder_of(None)
     builder.set_default_prediction_value(float(fitted.init_.constant_[0, 0]))
-    for number, (tree,) in enumerate(fitted.estimators_):
-        add_tree(builder, number, tree.tree_, lambda value: 0.1 * float(value[0, 0]))
-    found = [answer["y"] for answer in load(builder.spec).predict([{"x": row} for row in x])]
-    np.testing.assert_allclose(found, fitted.predict(x), rtol=1e-9)
+    for index, (tree,) in enumerate(fitted.estimators_):
+        add_tree(builder, index, tree.tree_, lambda value: 0.1 * float(value[0, 0]))
+    result = [answer["y"] for answer in load(builder.spec).predict([{"x": row} for row in x])]
+    np.testing.assert_allclose(result, fitted.predict(x), rtol=1e-9)
 
 
 @pytest.mark.parametrize("labels", [["a", "b", "c"], [3, 1, 2]])
@@ -82,8 +82,8 @@ def test_forest(x: Any, labels: list[Any]) -> None:
     fitted = RandomForestClassifier(12, random_state=0).fit(x, np.digitize(x[:, 0] + x[:, 1], [-0.5, 0.5]))
     builder = builder_of(labels)
     builder.set_default_prediction_value([0.0] * 3)
-    for number, tree in enumerate(fitted.estimators_):
-        add_tree(builder, number, tree.tree_, lambda value: (value[0] / value[0].sum() / 12).tolist())
+    for index, tree in enumerate(fitted.estimators_):
+        add_tree(builder, index, tree.tree_, lambda value: (value[0] / value[0].sum() / 12).tolist())
     np.testing.assert_allclose(probabilities(builder.spec, x, labels), fitted.predict_proba(x), rtol=1e-9, atol=1e-12)
 
 
@@ -108,9 +108,9 @@ def test_boosted_classifiers(x: Any, transform: str, classes: int) -> None:
     dimensions = fitted.estimators_.shape[1]
     builder.set_default_prediction_value([0.0] * dimensions)
     builder.set_post_evaluation_transform(transform)
-    for number, tree in enumerate(fitted.estimators_.ravel()):
-        place = np.eye(dimensions)[number % dimensions]
-        add_tree(builder, number, tree.tree_, partial(boosted, place))
+    for index, tree in enumerate(fitted.estimators_.ravel()):
+        place = np.eye(dimensions)[index % dimensions]
+        add_tree(builder, index, tree.tree_, partial(boosted, place))
     np.testing.assert_allclose(probabilities(builder.spec, x, labels), fitted.predict_proba(x), rtol=1e-9, atol=1e-12)
 
 
@@ -130,8 +130,8 @@ def test_every_comparison(mode: str, threshold: float, value: float) -> None:
     builder.add_branch_node(7, 5, 2, threshold, mode, 6, 9)
     builder.add_leaf_node(7, 6, 1.0)
     builder.add_leaf_node(7, 9, 2.0)
-    found = load(builder.spec).predict({"x": [9, 9, value, 9, 9]})["y"]
-    assert found == (101.0 if COMPARISONS[mode](value, threshold) else 102.0)
+    result = load(builder.spec).predict({"x": [9, 9, value, 9, 9]})["y"]
+    assert result == (101.0 if COMPARISONS[mode](value, threshold) else 102.0)
 
 
 def test_trees_at_fault(x: Any) -> None:

@@ -18,8 +18,8 @@ PROBES = {probe.assumption: probe for probe in all_probes()}
 
 
 def _expected(option: str, **choices: str) -> list[float]:
-    (found,) = [outcome.values for outcome in outcomes(PROBES[option]) if outcome.choices == choices]
-    return found
+    (result,) = [outcome.values for outcome in outcomes(PROBES[option]) if outcome.choices == choices]
+    return result
 
 
 def _trained(
@@ -56,25 +56,25 @@ def _trained(
 @pytest.mark.parametrize("choice", ["mean", "sum"])
 @pytest.mark.parametrize("option", ["gradient", "squared_error"])
 def test_reductions_are_those_of_torch(option: str, choice: str) -> None:
-    found = _trained(PROBES[option], lambda weights: torch.optim.SGD(weights, lr=1.0), choice)
-    assert _expected(option, **{option: choice}) == pytest.approx(found, abs=1e-6)
+    result = _trained(PROBES[option], lambda weights: torch.optim.SGD(weights, lr=1.0), choice)
+    assert _expected(option, **{option: choice}) == pytest.approx(result, abs=1e-6)
 
 
 def test_a_kept_mini_batch_is_learned_as_torch_does() -> None:
-    found = _trained(PROBES["last_mini_batch"], lambda weights: torch.optim.SGD(weights, lr=1.0))
-    assert _expected("last_mini_batch", last_mini_batch="keep") == pytest.approx(found, abs=1e-6)
+    result = _trained(PROBES["last_mini_batch"], lambda weights: torch.optim.SGD(weights, lr=1.0))
+    assert _expected("last_mini_batch", last_mini_batch="keep") == pytest.approx(result, abs=1e-6)
 
 
 def test_accumulated_momentum_is_that_of_torch() -> None:
-    found = _trained(PROBES["momentum"], lambda weights: torch.optim.SGD(weights, lr=1.0, momentum=0.9))
-    assert _expected("momentum", momentum="accumulate") == pytest.approx(found, abs=1e-6)
+    result = _trained(PROBES["momentum"], lambda weights: torch.optim.SGD(weights, lr=1.0, momentum=0.9))
+    assert _expected("momentum", momentum="accumulate") == pytest.approx(result, abs=1e-6)
 
 
 def test_adam_with_corrected_bias_is_that_of_torch() -> None:
-    found = _trained(PROBES["adam_bias"], lambda weights: torch.optim.Adam(weights, lr=1, betas=(0.9, 0.75), eps=1e-8))
-    assert _expected("adam_bias", adam_bias="corrected") == pytest.approx(found, rel=1e-5)
-    found = _trained(PROBES["adam_eps"], lambda weights: torch.optim.Adam(weights, lr=10, betas=(0.9, 0.75), eps=0.5))
-    assert _expected("adam_eps", adam_bias="corrected", adam_eps="outside") == pytest.approx(found, rel=1e-5)
+    result = _trained(PROBES["adam_bias"], lambda weights: torch.optim.Adam(weights, lr=1, betas=(0.9, 0.75), eps=1e-8))
+    assert _expected("adam_bias", adam_bias="corrected") == pytest.approx(result, rel=1e-5)
+    result = _trained(PROBES["adam_eps"], lambda weights: torch.optim.Adam(weights, lr=10, betas=(0.9, 0.75), eps=0.5))
+    assert _expected("adam_eps", adam_bias="corrected", adam_eps="outside") == pytest.approx(result, rel=1e-5)
 
 
 def test_losses_are_those_of_torch() -> None:
@@ -120,24 +120,24 @@ def test_inverse_distances_vote_as_in_scikit_learn(choice: str, power: int) -> N
 
 
 def test_the_document_holds_every_probe() -> None:
-    made = document(list(PROBES.values()))
-    assert [entry["assumption"] for entry in made["probes"]] == list(PROBES)
-    for entry, probe in zip(made["probes"], PROBES.values(), strict=True):
+    result = document(list(PROBES.values()))
+    assert [entry["assumption"] for entry in result["probes"]] == list(PROBES)
+    for entry, probe in zip(result["probes"], PROBES.values(), strict=True):
         assert entry["model"] == f"{probe.assumption}.mlmodel"
         assert entry["tolerance"] > 0
         assert entry["rows"] == list(probe.rows)
-    entries = {entry["assumption"]: entry for entry in made["probes"]}
+    entries = {entry["assumption"]: entry for entry in result["probes"]}
     assert entries["momentum"]["atEpochEnd"] == [{"epoch": 0, "parameters": {"learningRate": 0.1}}]
     assert {option for option, entry in entries.items() if "seed" not in entry["parameters"] and entry["rows"]} == {
         "no_seed"
     }
     assert {option for option, entry in entries.items() if entry["updates"] != 1} == {"no_seed"}
-    assert made["probes"][-1]["parameters"] == {"numberOfNeighbors": 1}
+    assert result["probes"][-1]["parameters"] == {"numberOfNeighbors": 1}
 
 
 @pytest.mark.parametrize(("choice", "axis"), [("last axis", -1), ("axis -3", -3)])
 def test_a_softmax_at_rank_3_is_that_of_torch(choice: str, axis: int) -> None:
     query = PROBES["softmax_at_rank_3"].query
     assert query is not None
-    found = torch.softmax(torch.tensor(query["x"]).reshape(2, 1, 2), axis).ravel().tolist()
-    assert _expected("softmax_at_rank_3", softmax_at_rank_3=choice) == pytest.approx(found, abs=1e-6)
+    result = torch.softmax(torch.tensor(query["x"]).reshape(2, 1, 2), axis).ravel().tolist()
+    assert _expected("softmax_at_rank_3", softmax_at_rank_3=choice) == pytest.approx(result, abs=1e-6)

@@ -62,6 +62,6 @@ def test_the_example_of_a_file_is_one(tmp_path: Path) -> None:
     (tmp_path / "device.json").write_text(example)
     read = read_results(tmp_path / "device.json")
     assert (read.device, set(read.results)) == ("iPhone15,2", {"gradient", "momentum"})
-    found = verdicts(all_probes(), read.results)
-    told = {verdict.assumption: verdict.choice for verdict in found}
-    assert {assumption: told[assumption] for assumption in read.choices} == read.choices
+    result = verdicts(all_probes(), read.results)
+    output = {verdict.assumption: verdict.choice for verdict in result}
+    assert {assumption: output[assumption] for assumption in read.choices} == read.choices

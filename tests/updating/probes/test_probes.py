@@ -30,9 +30,9 @@ def test_every_assumption_has_its_probe() -> None:
 
 @pytest.mark.parametrize("assumption", KNOWN)
 def test_every_pair_of_choices_is_far_apart(assumption: str) -> None:
-    found = outcomes(PROBES[assumption])
-    assert {outcome.choices[assumption] for outcome in found} == set(KNOWN[assumption])
-    for one, other in combinations(found, 2):
+    result = outcomes(PROBES[assumption])
+    assert {outcome.choices[assumption] for outcome in result} == set(KNOWN[assumption])
+    for one, other in combinations(result, 2):
         shared = [one.choices[name] for name in PROBES[assumption].given]
         if shared != [other.choices[name] for name in PROBES[assumption].given]:
             continue
@@ -41,7 +41,7 @@ def test_every_pair_of_choices_is_far_apart(assumption: str) -> None:
             assert distance(one.values, other.values) < 1e-6
         else:
             assert distance(one.values, other.values) > MARGIN
-    assert tolerance(found) <= MARGIN / 3
+    assert tolerance(result) <= MARGIN / 3
 
 
 @pytest.mark.parametrize("assumption", KNOWN)

@@ -46,15 +46,15 @@ def _held(node: fx.Node) -> Tensor:
     return value  # type: ignore[no-any-return]  # a node's metadata are untyped
 
 
-def argument(given: Given, more: More, at: int, name: str, default: Any = None) -> Any:
-    return given[at] if len(given) > at else more.get(name, default)
+def argument(given: Given, more: More, index: int, name: str, default: Any = None) -> Any:
+    return given[index] if len(given) > index else more.get(name, default)
 
 
-def tensor(writer: Writer, value: Any, node: fx.Node, at: int, dtype: torch.dtype) -> Any:
+def tensor(writer: Writer, value: Any, node: fx.Node, index: int, dtype: torch.dtype) -> Any:
     """The argument ``at``, a tensor or a number, in ``dtype``."""
     if isinstance(value, bool | int | float):
         return torch.tensor(value, dtype=dtype)
-    given = value.dtype if isinstance(value, Tensor) else dtype_of(node, at)
+    given = value.dtype if isinstance(value, Tensor) else dtype_of(node, index)
     return writer.cast(value, given, dtype)
 
 
@@ -70,7 +70,7 @@ def reshaped(writer: Writer, value: Any, shape: Sequence[int]) -> Any:
 
 
 def sliced(writer: Writer, value: Any, axis: int, start: int, end: int, step: int = 1) -> Any:
-    return writer.emit("Slice", value, *(writer.integers([one]) for one in (start, end, axis, step)))
+    return writer.emit("Slice", value, *(writer.integers([item]) for item in (start, end, axis, step)))
 
 
 def name_of(node: fx.Node) -> str:

@@ -48,20 +48,20 @@ def index(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     if first:
         order = [*named, *range(first), *range(named[-1] + 1, rank)]
         value = writer.emit("Transpose", value, perm=order)
-    made = writer.emit("GatherND", value, indices)
+    result = writer.emit("GatherND", value, indices)
     if not first:
-        return made
+        return result
     count = len(together)
     return writer.emit(
         "Transpose",
-        made,
+        result,
         perm=[*range(count, count + first), *range(count), *range(count + first, len(shape_of(node)))],
     )
 
 
 def _indexed_axes(node: fx.Node, given: Given) -> tuple[list[int], list[int]]:
     """The axes that have an index, which must lie together, and the shape to which the indices are broadcast."""
-    named = [axis for axis, one in enumerate(given[1]) if one is not None]
+    named = [axis for axis, item in enumerate(given[1]) if item is not None]
     if not named or named != list(range(named[0], named[-1] + 1)):
         raise UnsupportedError("indices on axes that lie apart")
     listed: Any = node.args[1]
@@ -79,11 +79,11 @@ REDUCED = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min", "add": "ad
 def scatter(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     name = name_of(node)
     how = SCATTERED.get(name, "")
-    told = argument(given, more, 4, "reduce") if name != "scatter_add" else None
-    if told is not None:
-        how = REDUCED.get(told, "")
+    result = argument(given, more, 4, "reduce") if name != "scatter_add" else None
+    if result is not None:
+        how = REDUCED.get(result, "")
     if not how or not argument(given, more, 5, "include_self", True):
-        raise UnsupportedError(f"{name} by {told}")
+        raise UnsupportedError(f"{name} by {result}")
     values = given[3]
     if isinstance(values, bool | int | float) or (isinstance(values, Tensor) and not values.dim()):
         shape = writer.integers(shape_of(node, 2))
@@ -105,13 +105,14 @@ def index_put(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
         rest = range(first + count, count + len(shape) - len(named))
         put = writer.emit("Transpose", put, perm=[*range(first, first + count), *range(first), *rest])
     how = "add" if argument(given, more, 3, "accumulate", False) else "none"
-    made = writer.emit("ScatterND", value, indices, put, reduction=how)
-    return writer.emit("Transpose", made, perm=[order.index(axis) for axis in range(len(shape))]) if first else made
+    result = writer.emit("ScatterND", value, indices, put, reduction=how)
+    return writer.emit("Transpose", result, perm=[order.index(axis) for axis in range(len(shape))]) if first else result
 
 
 def _rows_of(writer: Writer, indices: Sequence[Any], together: Sequence[int]) -> Any:
     """Indices of several axes side by side, [*together, axes]."""
     columns = [
-        reshaped(writer, writer.emit("Expand", one, writer.integers(together)), [*together, 1]) for one in indices
+        reshaped(writer, writer.emit("Expand", position, writer.integers(together)), [*together, 1])
+        for position in indices
     ]
     return writer.emit("Concat", *columns, axis=len(together))

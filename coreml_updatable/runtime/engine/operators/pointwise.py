@@ -110,15 +110,15 @@ def clip(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
         low, high = argument(given, more, 1, "min"), argument(given, more, 2, "max")
     if name == "hardtanh":
         low, high = argument(given, more, 1, "min_val", -1.0), argument(given, more, 2, "max_val", 1.0)
-    made = tensor(writer, given[0], node, 0, dtype)
+    result = tensor(writer, given[0], node, 0, dtype)
     for kind, limit in (("Max", low), ("Min", high)):
         if isinstance(limit, ValueName) or (isinstance(limit, Tensor) and limit.dim()):
-            made = writer.emit(kind, made, limit)
+            result = writer.emit(kind, result, limit)
             low, high = (None, high) if kind == "Max" else (low, None)
     if low is None and high is None:
-        return made
+        return result
     ends = ["" if end is None else torch.as_tensor(end, dtype=dtype) for end in (low, high)]
-    return writer.emit("Clip", made, *ends)
+    return writer.emit("Clip", result, *ends)
 
 
 BINARY = {
@@ -134,29 +134,29 @@ LOGICAL = {
 @rule(*BINARY)
 def binary(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     name, dtype = name_of(node), dtype_of(node)
-    first, second = (tensor(writer, given[at], node, at, dtype) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, dtype) for index in (0, 1))
     alpha, rounding = argument(given, more, 2, "alpha", 1), more.get("rounding_mode")
     if name in ("add", "sub") and alpha != 1:
         second = writer.emit("Mul", second, torch.tensor(alpha, dtype=dtype))
-    made = writer.emit(BINARY[name], first, second)
+    result = writer.emit(BINARY[name], first, second)
     if rounding == "floor":
-        return writer.emit("Floor", made)
+        return writer.emit("Floor", result)
     if rounding == "trunc":
-        return writer.emit("Mul", writer.emit("Sign", made), writer.emit("Floor", writer.emit("Abs", made)))
-    return made
+        return writer.emit("Mul", writer.emit("Sign", result), writer.emit("Floor", writer.emit("Abs", result)))
+    return result
 
 
 @rule("rsub")
 def rsub(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     if argument(given, more, 2, "alpha", 1) != 1:
         raise UnsupportedError("rsub with a factor")
-    first, second = (tensor(writer, given[at], node, at, dtype_of(node)) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, dtype_of(node)) for index in (0, 1))
     return writer.emit("Sub", second, first)
 
 
 @rule("floor_divide")
 def floor_divide(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    first, second = (tensor(writer, given[at], node, at, torch.float32) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, torch.float32) for index in (0, 1))
     return writer.cast(writer.emit("Floor", writer.emit("Div", first, second)), torch.float32, dtype_of(node))
 
 
@@ -164,7 +164,7 @@ def floor_divide(writer: Writer, node: fx.Node, given: Given, more: More) -> Any
 def remainder(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     """The sign is the divisor's."""
     dtype = dtype_of(node)
-    first, second = (tensor(writer, given[at], node, at, dtype) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, dtype) for index in (0, 1))
     if not dtype.is_floating_point:
         return writer.emit("Mod", first, second)
     rest = writer.emit("Mod", first, second, fmod=1)
@@ -175,7 +175,7 @@ def remainder(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 
 @rule("fmod")
 def fmod(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    first, second = (tensor(writer, given[at], node, at, dtype_of(node)) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, dtype_of(node)) for index in (0, 1))
     return writer.emit("Mod", first, second, fmod=1)
 
 
@@ -183,21 +183,21 @@ def fmod(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 def comparing(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     name = name_of(node)
     first, second = _pair(writer, node, given)
-    made = writer.emit(COMPARING.get(name, "Equal"), first, second)
-    return writer.emit("Not", made) if name == "ne" else made
+    result = writer.emit(COMPARING.get(name, "Equal"), first, second)
+    return writer.emit("Not", result) if name == "ne" else result
 
 
 def _pair(writer: Writer, node: fx.Node, given: Given) -> tuple[Any, Any]:
     """Both inputs in the type that torch compares them in; ONNX compares no truth values by size."""
     examples: list[Any] = [
-        one
-        if isinstance(one, bool | int | float)
-        else torch.empty((1,) * min(1, len(shape_of(node, at))), dtype=dtype_of(node, at))
-        for at, one in enumerate(given[:2])
+        item
+        if isinstance(item, bool | int | float)
+        else torch.empty((1,) * min(1, len(shape_of(node, index))), dtype=dtype_of(node, index))
+        for index, item in enumerate(given[:2])
     ]
     dtype = torch.result_type(*examples)
     dtype = torch.int32 if dtype == torch.bool else dtype
-    first, second = (tensor(writer, given[at], node, at, dtype) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, dtype) for index in (0, 1))
     return first, second
 
 
@@ -206,7 +206,7 @@ def logical(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     name = name_of(node)
     if dtype_of(node) != torch.bool:
         raise UnsupportedError(f"{name} of integers")
-    first, second = (tensor(writer, given[at], node, at, torch.bool) for at in (0, 1))
+    first, second = (tensor(writer, given[index], node, index, torch.bool) for index in (0, 1))
     return writer.emit(LOGICAL[name], first, second)
 
 
@@ -215,7 +215,9 @@ def where(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     if len(given) != 3:
         raise UnsupportedError("where without values")
     condition = tensor(writer, given[0], node, 0, torch.bool)
-    return writer.emit("Where", condition, *(tensor(writer, given[at], node, at, dtype_of(node)) for at in (1, 2)))
+    return writer.emit(
+        "Where", condition, *(tensor(writer, given[index], node, index, dtype_of(node)) for index in (1, 2))
+    )
 
 
 @rule("masked_fill")
@@ -225,5 +227,5 @@ def masked_fill(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 
 @rule("threshold")
 def threshold(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    limit, value = (torch.tensor(float(one)) for one in given[1:3])
+    limit, value = (torch.tensor(float(item)) for item in given[1:3])
     return writer.emit("Where", writer.emit("Greater", given[0], limit), given[0], value)

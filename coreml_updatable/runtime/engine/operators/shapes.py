@@ -75,23 +75,23 @@ def split(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     parts, whole = node.meta["val"], shape_of(node, 0)
     unbinding = name_of(node) == "unbind"
     axis = (argument(given, more, 1 if unbinding else 2, "dim", 0)) % len(whole)
-    made, start = [], 0
+    result, start = [], 0
     for part in parts:
         length = 1 if unbinding else part.shape[axis]
         piece = sliced(writer, given[0], axis, start, start + length)
-        made.append(reshaped(writer, piece, part.shape) if unbinding else piece)
+        result.append(reshaped(writer, piece, part.shape) if unbinding else piece)
         start += length
-    return tuple(made)
+    return tuple(result)
 
 
 @rule("cat")
 def cat(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     axis, parts = argument(given, more, 1, "dim", 0), []
     listed: Any = node.args[0]
-    for one, value in zip(listed, given[0], strict=True):
-        found = one.meta["val"] if isinstance(one, fx.Node) and "val" in one.meta else value
-        if list(found.shape) != [0]:  # torch lets such a one pass, whatever the others' ranks
-            parts.append(writer.cast(value, found.dtype, dtype_of(node)))
+    for item, value in zip(listed, given[0], strict=True):
+        result = item.meta["val"] if isinstance(item, fx.Node) and "val" in item.meta else value
+        if list(result.shape) != [0]:  # torch lets such a one pass, whatever the others' ranks
+            parts.append(writer.cast(value, result.dtype, dtype_of(node)))
     return writer.emit("Concat", *parts, axis=axis % len(shape_of(node)))
 
 
@@ -99,15 +99,15 @@ def cat(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 def stack(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     shape, axis = shape_of(node), argument(given, more, 1, "dim", 0)
     shape[axis] = 1
-    return writer.emit("Concat", *(reshaped(writer, one, shape) for one in given[0]), axis=axis % len(shape))
+    return writer.emit("Concat", *(reshaped(writer, item, shape) for item in given[0]), axis=axis % len(shape))
 
 
 @rule("flip")
 def flip(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    made, rank = given[0], len(shape_of(node))
+    result, rank = given[0], len(shape_of(node))
     for axis in given[1]:  # none: nothing is flipped
-        made = sliced(writer, made, axis % rank, -1, -(2**31), -1)
-    return made
+        result = sliced(writer, result, axis % rank, -1, -(2**31), -1)
+    return result
 
 
 @rule("repeat")
@@ -134,8 +134,8 @@ PADS = {
 def pad(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     rank, amounts = len(shape_of(node)), list(given[1])
     before, after = [0] * rank, [0] * rank
-    for number, (low, high) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), start=1):
-        before[-number], after[-number] = low, high
+    for index, (low, high) in enumerate(zip(amounts[::2], amounts[1::2], strict=True), start=1):
+        before[-index], after[-index] = low, high
     mode, value = PADS[name_of(node)], []
     if mode == "constant":
         value = [torch.tensor(argument(given, more, 2, "value", 0), dtype=dtype_of(node))]

@@ -132,8 +132,8 @@ def layer_norm(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     shape, axes = list(given[1]), len(given[1])
     scale = torch.ones(shape) if given[2] is None else given[2]
     bias = torch.zeros(shape) if given[3] is None else given[3]
-    made = writer.emit("LayerNormalization", given[0], scale, bias, axis=-axes, epsilon=float(given[4]))
-    return made, None, None
+    result = writer.emit("LayerNormalization", given[0], scale, bias, axis=-axes, epsilon=float(given[4]))
+    return result, None, None
 
 
 @rule("native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit")

@@ -15,7 +15,7 @@ from coreml_updatable.runtime.engine.tracing import borders
 def convolution(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     value, weights, bias, stride, padding, dilation, transposed, further, groups = given
     axes = len(shape_of(node)) - 2
-    strides, pads, dilations, extra = (_spread(one, axes) for one in (stride, padding, dilation, further))
+    strides, pads, dilations, extra = (_spread(item, axes) for item in (stride, padding, dilation, further))
     ends = list(pads)
     folded = borders(node.args[0]) if axes == 2 and not transposed else None
     if folded is not None:
@@ -62,15 +62,15 @@ def pool(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     if name.startswith("max"):
         kept["dilations"] = _spread(argument(given, more, 4, "dilation", 1), axes)
         kept["ceil_mode"] = int(bool(argument(given, more, 5, "ceil_mode", False)))
-        made = writer.emit("MaxPool", value, **kept)
+        result = writer.emit("MaxPool", value, **kept)
     else:
         if argument(given, more, 6, "divisor_override") is not None:
             raise UnsupportedError("an average with its own divisor")
         kept["ceil_mode"] = int(bool(argument(given, more, 4, "ceil_mode", False)))
         kept["count_include_pad"] = int(bool(argument(given, more, 5, "count_include_pad", True)))
-        made = writer.emit("AveragePool", value, **kept)
-    made = made if batched else reshaped(writer, made, shape_of(node))
-    return (made, None) if name.startswith("max") else made
+        result = writer.emit("AveragePool", value, **kept)
+    result = result if batched else reshaped(writer, result, shape_of(node))
+    return (result, None) if name.startswith("max") else result
 
 
 @rule("upsample_nearest2d", "upsample_bilinear2d")

@@ -56,9 +56,9 @@ class Context:
             raise self.misfit(f"{name} is {list(pair)}, expected at least 1")
         return pair
 
-    def expect_channels(self, found: int, expected: int) -> None:
-        if found != expected:
-            raise self.error(f"input has {found} channels, the layer expects {expected}")
+    def expect_channels(self, result: int, expected: int) -> None:
+        if result != expected:
+            raise self.error(f"input has {result} channels, the layer expects {expected}")
 
     def expect_rank(self, x: Tensor, lowest: int, highest: int = MAX_AXES) -> None:
         if not lowest <= x.dim() <= highest:
