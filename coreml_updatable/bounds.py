@@ -123,8 +123,9 @@ def bounded(where: str, rows: int = 1, weights: int = 0, held: int = 0) -> Itera
     run = _run.get() or Run(rows, weights, held)
     token = _run.set(run)
     try:
-        with located(where):
-            yield run
+        yield run
+    except _Excess as error:
+        raise TooMuchError(f"{where}: {error}", error.needed) from None
     finally:
         _run.reset(token)
 
@@ -146,8 +147,9 @@ def expect(size: int, where: str) -> None:
 
 def expect_alone(size: int, where: str) -> None:
     """The same for what one row needs at once, whatever else the run holds just now: other rows are let go of."""
-    with located(where):
-        Run(1, 0, 0).expect(size)
+    if size > allowed():
+        with located(where):
+            Run(1, 0, 0).expect(size)
 
 
 def count(work: int) -> None:

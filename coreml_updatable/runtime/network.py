@@ -126,12 +126,12 @@ class NetworkModel(RunnableModel):
 
     def _late(self, rows: Iterable[Blobs], tail: Batched) -> Iterator[tuple[Blobs, Blobs]]:
         """Each row, and what the trainable part makes of it. No more rows are held than run together."""
+        if not tail.program.outputs:
+            yield from ((row, {}) for row in rows)
+            return
         for block in alike(rows):
-            if tail.program.outputs:
-                read = [{name: row[name] for name in self.crossing if name in row} for row in block]
-                yield from zip(block, in_parts(tail, read), strict=True)
-            else:
-                yield from ((row, {}) for row in block)
+            read = [{name: row[name] for name in self.crossing if name in row} for row in block]
+            yield from zip(block, in_parts(tail, read), strict=True)
 
     def _halfway(self, rows: Sequence[tuple[int, Row]], frozen: Batched) -> Iterator[tuple[Blobs, Mapping[str, Any]]]:
         """Each row's blobs after the frozen part, and its other features."""

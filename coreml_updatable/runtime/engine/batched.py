@@ -59,7 +59,11 @@ def unstacked(result: Blobs | list[Blobs], count: int) -> list[Blobs]:
     """Each row's blobs, from what Batched gives."""
     if isinstance(result, list):
         return result
-    return [{name: blob[index] for name, blob in result.items()} for index in range(count)]
+    if not result:
+        return [{} for _ in range(count)]
+    return [
+        dict(zip(result, row, strict=True)) for row in zip(*(blob.unbind() for blob in result.values()), strict=True)
+    ]
 
 
 def most_rows(row: Mapping[str, Tensor]) -> int:
@@ -71,17 +75,19 @@ def most_rows(row: Mapping[str, Tensor]) -> int:
 def alike(rows: Iterable[Blobs]) -> Iterator[list[Blobs]]:
     """Neighboring rows of equal shapes, a block at a time."""
     block: list[Blobs] = []
+    most = 0
     for row in rows:
-        if block and (len(block) == most_rows(block[0]) or not same_shapes(row, block[0])):
+        if block and (len(block) == most or not same_shapes(row, block[0])):
             yield block
             block = []
+        most = most if block else most_rows(row)
         block.append(row)
     if block:
         yield block
 
 
 def same_shapes(row: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    return {name: blob.shape for name, blob in row.items()} == {name: blob.shape for name, blob in other.items()}
+    return row.keys() == other.keys() and all(blob.shape == other[name].shape for name, blob in row.items())
 
 
 TensorFunction: TypeAlias = Callable[..., tuple[Tensor, ...]]

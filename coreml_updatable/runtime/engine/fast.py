@@ -63,10 +63,11 @@ class TensorSession:
 
     def __init__(self, session: Any, threads: int) -> None:
         self._session, self.threads = session, threads
+        self._names = [item.name for item in session.get_inputs()]
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        given = {f"in{index}": value.detach().contiguous().numpy() for index, value in enumerate(inputs)}
-        return tuple(torch.from_numpy(item) for item in self._session.run(None, given))
+        given = {name: value.detach().contiguous().numpy() for name, value in zip(self._names, inputs, strict=True)}
+        return tuple(map(torch.from_numpy, self._session.run(None, given)))
 
 
 def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = None) -> TensorSession:

@@ -68,8 +68,8 @@ def _from_picture(picture: Image.Image, color: bool, half: bool, where: str) -> 
 
 
 def _from_array(array: NDArray[Any], color: bool, half: bool, where: str) -> NDArray[Any]:
-    kind, name = (np.floating, "float") if half else (np.uint8, "uint8")
-    if not np.issubdtype(array.dtype, kind):
+    if array.dtype.kind != "f" if half else array.dtype != np.uint8:
+        name = "float" if half else "uint8"
         raise DataError(f"{where}: array has the type {array.dtype}, expected {name}; pass the original pixel values")
     shaped = array[:, :, None] if array.ndim == 2 and not color else array
     channels = 3 if color else 1
@@ -160,9 +160,7 @@ class NetworkInputs:
         axes = (1,) if self.network.imageInputShapeMapping == RANK4_IMAGE else (1, 1)
         if place is None or place.shape != (*axes, *given.shape):
             place = torch.empty((*axes, *given.shape))
-        own = place[(0,) * len(axes)]
-        np.copyto(own.numpy(), given, casting="unsafe")  # the caller's memory stays the caller's
-        self._preprocess(feature, own)
+        self._preprocess(feature, given, place[(0,) * len(axes)].numpy())  # the caller's memory stays the caller's
         return place
 
     def _array(self, feature: FeatureDescription, row: Mapping[str, Any], index: int) -> Tensor:
@@ -227,17 +225,19 @@ class NetworkInputs:
         pictures = (feature for feature in self._features if feature.type.HasField("imageType"))
         return {feature.name: self.picture_steps(feature) for feature in pictures}
 
-    def _preprocess(self, feature: FeatureDescription, picture: Tensor) -> None:
-        """[C, H, W], in place."""
-        for scale, bias in self._steps[feature.name]:
-            if scale != 1.0:
-                picture.mul_(scale)
-            if bias is not None:
-                if bias.dim() == 1 and bias.numel() != picture.numel():
-                    raise ModelError(
-                        f"model: mean image has {bias.numel()} values, expected {picture.numel()}; export it again"
-                    )
-                picture.add_(bias if bias.dim() == 3 else bias.reshape(picture.shape))
+    def _preprocess(self, feature: FeatureDescription, given: NDArray[Any], picture: NDArray[np.float32]) -> None:
+        """Write ``given`` [C, H, W] into ``picture``. By NumPy: torch's threads would spin on beside an engine's."""
+        with np.errstate(all="ignore"):
+            for index, (scale, bias) in enumerate(self._steps[feature.name] or [(1.0, None)]):
+                np.multiply(
+                    picture if index else np.ascontiguousarray(given), np.float32(scale), out=picture, dtype=np.float32
+                )
+                if bias is not None:
+                    if bias.dim() == 1 and bias.numel() != picture.size:
+                        raise ModelError(
+                            f"model: mean image has {bias.numel()} values, expected {picture.size}; export it again"
+                        )
+                    picture += bias.numpy() if bias.dim() == 3 else bias.reshape(picture.shape).numpy()
 
 
 def _biases(scaler: Any, space: int) -> list[float]:

@@ -113,10 +113,11 @@ def _typed(feature: FeatureDescription, blob: NDArray[np.float32]) -> NDArray[An
                 f"blob '{feature.name}': contains {lowest} to {highest}, but the model declares "
                 f"{np.dtype(dtype).name}; declare a wider type"
             )
-    if dtype != blob.dtype:
-        bounds.expect_alone(2 * blob.nbytes + blob.size * np.dtype(dtype).itemsize, f"output '{feature.name}'")
+    if dtype == blob.dtype:
+        return blob
+    bounds.expect_alone(2 * blob.nbytes + blob.size * np.dtype(dtype).itemsize, f"output '{feature.name}'")
     with np.errstate(over="ignore"):
-        return blob.astype(dtype, copy=False)
+        return blob.astype(dtype)
 
 
 def _number(feature: FeatureDescription, blob: NDArray[np.float32]) -> float:
