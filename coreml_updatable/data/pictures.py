@@ -1,6 +1,7 @@
 """One picture file -> pixels of the input's size. The file is hostile until it is decoded: only four formats are
 tried, and sizes are checked before anything of that size is allocated."""
 
+import io
 import math
 import re
 import struct
@@ -24,6 +25,8 @@ Fitting: TypeAlias = Callable[[Image.Image, ImageInput], UInt8Array]
 MAXIMUM_BYTES = 200_000_000
 MAXIMUM_PIXELS = 120_000_000  # a phone's largest photos have about 108 million
 MAXIMUM_MEMORY = 2**29 + 2**27  # bytes of a decoded picture and its copies; Pillow holds a pixel in four
+PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"  # beside a document
+MAX_PNG_PIXELS = 4096 * 4096
 STRIP = 2**20  # pixels that change their colors at a time
 HEAD_BYTES = 32
 SIDEWAYS = 5  # from this orientation on (EXIF 2.32, 4.6.4 A) a picture lies on its side
@@ -92,6 +95,24 @@ def fit_of(model: Model) -> Fit:
     """How pictures are fitted for ``model``: as its metadata says, else a crop to the middle."""
     crop = str(model.description.metadata.userDefined.get(CROP_KEY, ""))
     return next((fit for fit in FITS if fit == crop), "centerCrop")
+
+
+def png(pixels: UInt8Array) -> bytes:
+    """A picture [H, W, 1 or 3] as PNG: nothing is lost."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def read_png(path: Path, remedy: str) -> Image.Image:
+    """The PNG picture in ``path``; DataError for anything else, and above 4096 x 4096 pixels."""
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            if picture.width * picture.height > MAX_PNG_PIXELS:
+                raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; too large for any model")
+            return picture.copy()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise DataError(f"{path}: is not a PNG picture; {remedy}") from None
 
 
 def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:

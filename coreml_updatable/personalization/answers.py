@@ -1,20 +1,17 @@
 """What a block of owners learns and is asked, as a contender sees it, and the answers."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from coreml_updatable.data.inputs import Float64Array, Int64Array
-from coreml_updatable.personalization.laboratory import Lab
+from coreml_updatable.personalization.laboratory import Lab, Protocol
 from coreml_updatable.personalization.owners import Owners
 from coreml_updatable.personalization.shared_neighbors import (
     Nearest,
     squared_distances,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,10 @@ class OwnersRows:
         self.asked = np.concatenate([self.world.split.test, self.world.split.unknown])
         self.shared = self.vectors[0, self.asked]
         self.columns = len(self.world.labels) + 2
+
+    def ends(self, protocol: Protocol) -> dict[int, int]:
+        """The number of each point of a protocol, by the rows that are learned until it."""
+        return {self.world.learned(count): at for at, (way, count) in enumerate(self.lab.points) if way == protocol}
 
     def distances(self) -> Float64Array:
         """Squared distances of the held-out and the shared rows to the owners' shots, [S, O, H + n]."""

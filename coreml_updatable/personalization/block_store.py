@@ -40,16 +40,7 @@ class BlockStore:
 
     def write(self, block: BlockResult) -> None:
         buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            values=block.values,
-            sums=block.sums,
-            weights=block.weights,
-            sorts=np.array(block.sorts, np.str_),
-            shots=block.shots,
-            used=block.used,
-            called=block.called,
-        )
+        np.savez(buffer, **{**vars(block), "sorts": np.array(block.sorts, np.str_)})
         path = self._path(block.first, len(block.sorts))
         try:
             write_atomically(path, buffer.getvalue())
@@ -65,17 +56,8 @@ class BlockStore:
             return None
         try:
             with np.load(path, allow_pickle=False) as result:
-                return BlockResult(
-                    first,
-                    result["values"],
-                    result["sums"],
-                    result["weights"],
-                    tuple(result["sorts"].tolist()),
-                    result["shots"],
-                    result["used"],
-                    result["called"],
-                )
-        except (OSError, ValueError, KeyError):  # half a file of an older run: run the block again
+                return BlockResult(**{**result, "first": first, "sorts": tuple(result["sorts"].tolist())})
+        except (OSError, ValueError, KeyError, TypeError):  # half a file of an older run: run the block again
             return None
 
 

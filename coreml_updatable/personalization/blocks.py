@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from coreml_updatable.personalization.measures import BASE, FORGETTING, MEASURES
 from coreml_updatable.personalization.networks import Networks
 from coreml_updatable.personalization.owners import Owners, draw
 from coreml_updatable.personalization.tasks import by_tasks
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

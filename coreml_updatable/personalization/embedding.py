@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -85,23 +85,27 @@ def enter(
     known = embedding_cache.kept(key) if reader.one.engine != "task" else {}
     spans: list[tuple[bytes, int, int, str]] = []
     for index, (folder, file) in enumerate(files):
-        start, inside = len(reader.rows), file.relative_to(folder).parts
-        kind, shown = inside[0] if len(inside) > 1 else folder.name, str(file.relative_to(data))
+        start, about = len(reader.rows), _about(data, folder, file)
         of_file = embedding_cache.file_key(file, start if style is not None else None)
         if of_file in known:
-            reader.recall(
-                known[of_file], [RowOfData(shown + end, folder.name, kind) for end in known[of_file].suffixes]
-            )
+            names = [about.name + end for end in known[of_file].suffixes]
+            reader.recall(known[of_file], [replace(about, name=name) for name in names])
         else:
             for own, row in rows_of(file, features):
-                reader.add(RowOfData(str(Path(own).relative_to(data)), folder.name, kind), row)
-        spans.append((of_file, start, len(reader.rows), shown))
+                reader.add(replace(about, name=str(Path(own).relative_to(data))), row)
+        spans.append((of_file, start, len(reader.rows), about.name))
         told((index + 1) / (len(files) + 1), f"{name}: {len(reader.rows)} rows")
     result = reader.embedded()
     if reader.one.engine != "task" and any(span[0] not in known for span in spans):
         embedding_cache.keep(key, {span[0]: _of_file(result, *span[1:]) for span in spans})
     told(1.0, f"{name}: {len(result.rows)} rows")
     return reader.one, result
+
+
+def _about(data: Path, folder: Path, file: Path) -> RowOfData:
+    """What a file ``label/file`` or ``label/kind/file`` of ``data`` holds."""
+    inside = file.relative_to(folder).parts
+    return RowOfData(str(file.relative_to(data)), folder.name, inside[0] if len(inside) > 1 else folder.name)
 
 
 def _of_file(result: Embedded, start: int, end: int, shown: str) -> embedding_cache.OfFile:
@@ -227,10 +231,8 @@ def data_rows(data: Path, model: RunnableModel, features: Features) -> Iterable[
     """Rows with what they are: of a folder ``label/file`` or ``label/kind/file``, or of a table with labels."""
     if data.is_dir():
         for folder, file in labelled_files(data, features):
-            inside = file.relative_to(folder).parts
-            kind = inside[0] if len(inside) > 1 else folder.name
             for name, row in rows_of(file, features):
-                yield RowOfData(str(Path(name).relative_to(data)), folder.name, kind), row
+                yield replace(_about(data, folder, file), name=str(Path(name).relative_to(data))), row
         return
     names = {str(feature.name) for feature in model.description.input}
     for name, row in training_rows(data, model.message, features):
@@ -247,10 +249,8 @@ def listed_rows(data: Path, model: RunnableModel, features: Features) -> list[Ro
         return None if features.has_pictures else [about for about, _ in data_rows(data, model, features)]
     result = []
     for folder, file in labelled_files(data, features):
-        inside = file.relative_to(folder).parts
-        kind = inside[0] if len(inside) > 1 else folder.name
         count = 1 if features.has_pictures else sum(1 for _ in rows_of(file, features))
-        result += [RowOfData(str(file.relative_to(data)), folder.name, kind)] * count
+        result += [_about(data, folder, file)] * count
     return result
 
 

@@ -1,6 +1,6 @@
 """The measures of one block of owners, and their bootstrap."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +9,6 @@ from coreml_updatable.personalization import measures
 from coreml_updatable.personalization.answers import Answers
 from coreml_updatable.personalization.laboratory import Lab
 from coreml_updatable.personalization.owners import Owners
-
-if TYPE_CHECKING:
-    pass
 
 
 class Judge:

@@ -1,7 +1,6 @@
 """The k-NN classifiers of a block of owners."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,6 @@ from coreml_updatable.personalization.shared_neighbors import (
     Nearest,
     squared_distances,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 class Neighbors(OwnersRows):
@@ -60,11 +56,7 @@ class Neighbors(OwnersRows):
 
     def _revealed(self) -> Iterator[Found]:
         within = np.stack([squared_distances(item, item) for item in self.shots]).transpose(1, 0, 2)  # [S, O, S]
-        ends = {
-            self.world.learned(count): index
-            for index, (way, count) in enumerate(self.lab.points)
-            if way == "one_by_one"
-        }
+        ends = self.ends("one_by_one")
         nearest = self.near.of((self.owners.styles, self.owners.shots))
         right = []
         for shot in range(max(ends)):

@@ -10,7 +10,7 @@ import numpy as np
 from coreml_updatable.data.inputs import Float32Array, Int64Array
 from coreml_updatable.personalization import measures
 from coreml_updatable.personalization.answers import Answers, Found, OwnersRows, Revealed, joined
-from coreml_updatable.personalization.laboratory import Lab
+from coreml_updatable.personalization.laboratory import Lab, last_point
 from coreml_updatable.personalization.linear_heads import batches, softmax, train_in_span, train_weights
 from coreml_updatable.personalization.owners import Owners
 from coreml_updatable.personalization.shared_neighbors import (
@@ -117,11 +117,7 @@ class Networks(OwnersRows):
             yield from self._one_by_one(state)
 
     def _one_by_one(self, state: "_Adam | _Span | _Graph") -> Iterator[Found]:
-        ends = {
-            self.world.learned(count): index
-            for index, (way, count) in enumerate(self.lab.points)
-            if way == "one_by_one"
-        }
+        ends = self.ends("one_by_one")
         tests = slice(self.held.shape[1], self.held.shape[1] + len(self.world.split.test))
         labels = np.array([self.world.labels.index(self.world.row_labels[row]) for row in self.world.split.test])
         change, right, worst = None, [], np.full(len(self.shots), np.inf)
@@ -211,8 +207,7 @@ class Networks(OwnersRows):
         # The loss bends by half the mean square of the rows at most (Boehning 1992), of rows that no block changes.
         squares = (self.vectors[0, kept].astype(np.float64) ** 2).sum(axis=1).mean() + 1
         change = state.trained(rows, None, {**RETRAINED, "learningRate": float(1 / squares)})
-        last = max(index for index, (way, _) in enumerate(self.lab.points) if way == "at_once")
-        yield last, other.read(state.logits(change))
+        yield last_point(self.lab), other.read(state.logits(change))
 
 
 def _replaying(lab: Lab, index: int, rows: Int64Array) -> Lab:

@@ -5,7 +5,6 @@ An owner is a function of the scenario, its seed and its own number: the same fo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.population import Brings, Change, Population
+from coreml_updatable.text import did_you_mean
 
 MOST_UNKNOWN = 200  # rows of kinds without a label
 IMPOSSIBLE = -2  # the label of no row
@@ -194,8 +194,7 @@ def _expect_known(world: World, change: Change, brings: Brings) -> None:
     for word, named, there in (("kind", brings.kinds, world.label_of), ("label", brings.labels, world.labels)):
         for name in named:
             if name not in there:
-                near = get_close_matches(name, list(there), n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(there))}"
+                hint = did_you_mean(name, there) or f"there are {', '.join(sorted(there))}"
                 raise DataError(f"scenario: {change} names the {word} {name!r}, which there is not; {hint}")
 
 

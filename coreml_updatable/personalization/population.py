@@ -1,13 +1,13 @@
 """What owners are like: a TOML file from which any number of them are drawn."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from coreml_updatable.errors import DataError
+from coreml_updatable.text import field_meant
 from coreml_updatable.toml import read_toml
 
 Change: TypeAlias = Literal["relabel", "new_kind", "new_label", "same"]
@@ -85,12 +85,9 @@ def population_of(content: object, where: str = "scenario") -> Population:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        near = get_close_matches(str(first["loc"][-1]) if first["loc"] else "", _names(), n=1)
-        hint = f"; did you mean {near[0]}?" if first["type"] == "extra_forbidden" and near else "; correct it"
-        message = "unknown field" if first["type"] == "extra_forbidden" else str(first["msg"])
-        raise DataError(f"{where}: {field or 'scenario'}: {message}{hint}") from None
-
-
-def _names() -> list[str]:
-    tables = (Population, Brings, Style)
-    return [field.alias or name for table in tables for name, field in table.model_fields.items()]
+        message = f"{first['msg']}; correct it"
+        if first["type"] == "extra_forbidden":
+            tables = (Population, Brings, Style)
+            names = [field.alias or name for table in tables for name, field in table.model_fields.items()]
+            message = f"unknown field; {field_meant(str(first['loc'][-1]), names)}"
+        raise DataError(f"{where}: {field or 'scenario'}: {message}") from None

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from coreml_updatable.personalization.results import Cost
 from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.reserved_labels import reserved_labels
+from coreml_updatable.text import did_you_mean
 
 BLOCK = 64  # owners at a time: what they need stays below some hundred megabytes
 MAX_OWNERS = 10_000_000
@@ -242,8 +242,7 @@ def _divided(
     there = {row.kind for row in rows} | folders
     for kind, label in population.kinds.items():
         if kind not in there:
-            near = get_close_matches(kind, sorted(there), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(there)[:8])}; correct it"
+            hint = did_you_mean(kind, sorted(there)) or f"it has {', '.join(sorted(there)[:8])}; correct it"
             raise DataError(f"scenario: kinds names {kind!r}, which the data does not have; {hint}")
         if label not in known:
             raise DataError(f"scenario: kinds.{kind} is {label!r}, the models have {', '.join(known)}; correct it")

@@ -2,16 +2,14 @@
 
 import base64
 import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coreml_updatable.data.inputs import UInt8Array
+from coreml_updatable.data.pictures import PNG_NAME, png, read_png
 from coreml_updatable.errors import DataError, first_fault
 from coreml_updatable.personalization.replay_sets import Choice
 
@@ -19,8 +17,6 @@ SUFFIX = ".replay.json"
 FOLDER = "replay"  # of the pictures
 MAX_BYTES = 256 << 20
 MAX_ROWS = 10_000
-MAX_PIXELS = 4096 * 4096
-PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"
 
 
 class _Part(BaseModel):
@@ -65,9 +61,9 @@ def replay_files(
 
     def held(value: Any, index: int) -> Any:
         if isinstance(value, np.ndarray) and value.dtype == np.uint8:
-            png = f"{FOLDER}/{name}-{index:02}.png"
-            files[png] = _png(value)
-            return ReplayPicture(png=png)
+            file = f"{FOLDER}/{name}-{index:02}.png"
+            files[file] = png(value)
+            return ReplayPicture(png=file)
         if isinstance(value, np.ndarray):
             little = np.ascontiguousarray(value, "<f4")
             return ReplayNumbers(shape=value.shape, float32=base64.b64encode(little.tobytes()).decode())
@@ -108,7 +104,7 @@ def replay_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _value(value: Any, folder: Path, name: str) -> Any:
     match value:
         case ReplayPicture():
-            return _picture(folder / value.png)
+            return read_png(folder / value.png, "build the model again")
         case ReplayNumbers():
             try:
                 content = base64.b64decode(value.float32, validate=True)
@@ -121,19 +117,3 @@ def _value(value: Any, folder: Path, name: str) -> Any:
                 )
             return np.frombuffer(content, "<f4").astype(np.float32).reshape(value.shape)
     return value
-
-
-def _png(pixels: UInt8Array) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _picture(path: Path) -> Image.Image:
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; too large for any model")
-            return picture.copy()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise DataError(f"{path}: is not a PNG picture; build the model again") from None

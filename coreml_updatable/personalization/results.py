@@ -1,11 +1,12 @@
 """What a comparison found: plain numbers, their distributions and intervals, and the way to JSON."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
 
-from coreml_updatable.errors import DataError, first_fault
+from coreml_updatable.errors import DataError, first_fault, wrong_schema
 
 SCHEMA = 3  # 3: `kinds`, and `growth_bytes` as measured
 ENOUGH = 0.9  # personal accuracy that an owner is content with
@@ -171,7 +172,8 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """As report.json holds it; its schema is docs/lab-report.schema.json."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     def entrant(self, name: str) -> EntrantResult:
         return next(entrant for entrant in self.entrants if entrant.name == name)
@@ -186,8 +188,7 @@ def read_comparison(value: Any, remedy: str = "run the comparison again") -> Com
     except ValidationError as error:
         raise DataError(f"comparison: {first_fault(error)}; {remedy}") from None
     if comparison.schema != SCHEMA:
-        newer = "use a newer coreml_updatable" if comparison.schema > SCHEMA else remedy
-        raise DataError(f"comparison: schema is {comparison.schema}, expected {SCHEMA}; {newer}")
+        raise DataError(f"comparison: {wrong_schema(comparison.schema, SCHEMA, remedy)}")
     return comparison
 
 
@@ -196,11 +197,3 @@ def _adapter() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Comparison)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -1,7 +1,7 @@
 """Owners whose contender only UpdateTask trains, one after another."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,6 @@ from coreml_updatable.personalization.owners import Owners
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.updating import UpdateTask
-
-if TYPE_CHECKING:
-    pass
 
 
 def by_tasks(lab: Lab, owners: Owners, index: int) -> Iterator[Found]:

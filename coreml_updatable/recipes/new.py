@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from coreml_updatable.data.folds import FEWEST_DIFFERENT
 from coreml_updatable.data.inputs import ImageInput, Int64Array, Progress, silent
 from coreml_updatable.data.pictures import calm_decoders, decode, picture_size
 from coreml_updatable.errors import DataError, RecipeError
-from coreml_updatable.text import is_name
+from coreml_updatable.text import did_you_mean, is_name
 
 BACKBONE, SIDE = "efficientnet_lite0", 224
 FEW = 20  # photos of a class below which more are advised
@@ -185,8 +184,7 @@ def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
             raise RecipeError(f"--owner {given}: expected KIND=LABEL")
         for name, what in ((kind, "the owner's kind"), (label, "its label")):
             if name not in counts:
-                near = get_close_matches(name, list(counts), n=1)
-                question = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(counts)}"
+                question = did_you_mean(name, counts) or f"the classes are {', '.join(counts)}"
                 raise RecipeError(f"--owner {given}: {what} {name!r} is not a class of the folder; {question}")
         if kind == label:
             raise RecipeError(f"--owner {given}: {kind!r} already is the label; name another label")

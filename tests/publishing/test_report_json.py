@@ -43,5 +43,5 @@ def test_a_damaged_comparison_is_one_sentence(report: Report) -> None:
 @pytest.mark.parametrize(("schema", "remedy"), [(2, "run the comparison again"), (99, "newer")])
 def test_a_comparison_of_another_schema_is_one_sentence(report: Report, schema: int, remedy: str) -> None:
     assert report.personalization is not None
-    with pytest.raises(DataError, match=rf"schema is {schema}, expected 3; .*{remedy}"):
+    with pytest.raises(DataError, match=rf"schema {schema}, expected 3; .*{remedy}"):
         read_comparison({**report.personalization.comparison.as_json(), "schema": schema})

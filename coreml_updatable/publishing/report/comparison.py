@@ -9,7 +9,7 @@ from typing import Any
 from coreml_updatable.data.inputs import UInt8Array
 from coreml_updatable.files import write_all_atomically
 from coreml_updatable.personalization.results import Comparison, EntrantResult, OfKind, Point, WorstOwner
-from coreml_updatable.publishing.chart import Box, Curve, boxes, chart, nice_scale, scatter
+from coreml_updatable.publishing.chart import SHARES, AxisScale, Box, Curve, boxes, chart, nice_scale, scatter
 from coreml_updatable.publishing.report.pictures import data_uri
 from coreml_updatable.publishing.templates import template, text_of
 
@@ -107,24 +107,19 @@ def curves(result: Comparison, rows: Sequence[EntrantRow]) -> list[tuple[str, ob
         pairs = [(row, _line(row.entrant, measure, protocol)) for row in chosen]
         lines = [(row, line) for row, line in pairs if line is not None]
         if lines:
-            scale = {} if measure == "personal_accuracy" else {"scale": _high([line for _, line in lines])}
-            output.append(
-                (
-                    title,
-                    chart(
-                        [line for _, line in lines],
-                        title,
-                        "shots of each of the owner's kinds",
-                        ticks=result.shots,
-                        styles=[row.style for row, _ in lines],
-                        **scale,  # type: ignore[arg-type]  # the chart's options are of several types
-                    ),
-                )
+            drawing = chart(
+                [line for _, line in lines],
+                title,
+                "shots of each of the owner's kinds",
+                ticks=result.shots,
+                scale=SHARES if measure == "personal_accuracy" else _high([line for _, line in lines]),
+                styles=[row.style for row, _ in lines],
             )
+            output.append((title, drawing))
     return output
 
 
-def _high(lines: Sequence[Curve]) -> object:
+def _high(lines: Sequence[Curve]) -> AxisScale:
     """An axis of shares that begins near the least of them."""
     low = min(ends.low for line in lines for ends in line.y)
     return replace(nice_scale(max(0.0, min(low, 0.95)), 1.0), text=lambda value: f"{100 * value:g}%")
@@ -163,6 +158,9 @@ def _pictures(owner: WorstOwner, small: UInt8Array) -> list[tuple[str, str]]:
 
 def write_comparison(folder: Path, result: Comparison, small: UInt8Array) -> None:
     """Write report.html and report.json into ``folder``; both or none."""
-    text = json.dumps(result.as_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    page = render_comparison(result, small)
+    write_report(folder, result.as_json(), render_comparison(result, small))
+
+
+def write_report(folder: Path, value: Mapping[str, Any], page: str) -> None:
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     write_all_atomically({folder / "report.json": text.encode(), folder / "report.html": page.encode()})

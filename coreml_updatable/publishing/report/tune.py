@@ -1,15 +1,13 @@
 """The page of a tuning: what was chosen, what it gains on owners it was not chosen on, and how sharp the optimum is."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coreml_updatable.files import write_all_atomically
 from coreml_updatable.personalization.results import Interval
 from coreml_updatable.personalization.tuning import Trial, TuneResult
 from coreml_updatable.publishing.chart import Curve, chart, scatter
-from coreml_updatable.publishing.report.comparison import STYLES
+from coreml_updatable.publishing.report.comparison import STYLES, write_report
 from coreml_updatable.publishing.templates import template, text_of
 
 FLAT = 0.01  # of personal accuracy, that half or twice a value may cost
@@ -129,5 +127,4 @@ def _front(tried: Sequence[Trial]) -> list[Trial]:
 
 def write_tune(folder: Path, result: TuneResult) -> None:
     """Write report.html and report.json into ``folder``; both or none."""
-    text = json.dumps(result.as_json(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write_all_atomically({folder / "report.json": text.encode(), folder / "report.html": render_tune(result).encode()})
+    write_report(folder, result.as_json(), render_tune(result))

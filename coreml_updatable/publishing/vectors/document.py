@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from coreml_updatable.data.pictures import PNG_NAME
 from coreml_updatable.errors import DataError, first_fault, wrong_schema
 from coreml_updatable.text import json_text
 
@@ -18,8 +19,7 @@ SCHEMA: Literal[3] = 3
 SUFFIX = ".vectors.json"
 BEFORE, AFTER = "before", "after"  # the exercises that every network and k-NN has: the base, and its owner's update
 MAXIMUM_BYTES = 100_000_000
-PNG_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.png$"
-PHOTO_NAME = r"^([A-Za-z0-9_][A-Za-z0-9_-]{0,63}/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.(png|jpg)$"
+PHOTO_NAME = PNG_NAME.replace("png", "(png|jpg)")
 
 
 class _Part(BaseModel):

@@ -23,13 +23,12 @@ def photos(
     bench: Bench, target: ImageInput, given: Sequence[InputArray], files: dict[str, bytes]
 ) -> tuple[Exercise, list[str]]:
     """One photo that is not square, and one that its EXIF orientation turns; and the mistakes that do not show."""
+    pictures = [_wide(pixels) for pixels in given[:PHOTOGRAPHED]]
     wide, wide_off = max(
-        ((picture, _wrongly_fitted(bench, target, picture)) for picture in map(_wide, given[:PHOTOGRAPHED])),
-        key=lambda item: item[1],
+        ((picture, _wrongly_fitted(bench, target, picture)) for picture in pictures), key=lambda pair: pair[1]
     )
     tall, turn_off = max(
-        ((picture, _not_turned(bench, target, picture)) for picture in map(_wide, given[:PHOTOGRAPHED])),
-        key=lambda entry: entry[1],
+        ((picture, _not_turned(bench, target, picture)) for picture in pictures), key=lambda pair: pair[1]
     )
     wide_file, turned_file = _encoded(wide, "PNG"), _encoded(tall.transpose(Image.Transpose.ROTATE_90), "JPEG")
     # Each model of a build has its own, in one folder.

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from coreml_updatable.data.pictures import png
 from coreml_updatable.publishing.vectors.bench import (
     LOSS_TOLERANCE,
     Bench,
@@ -29,7 +30,7 @@ from coreml_updatable.publishing.vectors.document import (
 )
 from coreml_updatable.publishing.vectors.photos import photos
 from coreml_updatable.publishing.vectors.replay import remembers
-from coreml_updatable.publishing.vectors.values import FOLDER, digest, fitted_as, png, short
+from coreml_updatable.publishing.vectors.values import FOLDER, digest, fitted_as, short
 from coreml_updatable.runtime import load, reference
 from coreml_updatable.spec.availability import AVAILABILITY
 from coreml_updatable.spec.io import model_bytes

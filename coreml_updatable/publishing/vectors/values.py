@@ -1,7 +1,6 @@
 """Feature values as the document holds them, and back."""
 
 import hashlib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from coreml_updatable.data.inputs import Float32Array, ImageInput, UInt8Array
-from coreml_updatable.data.pictures import fit_of, read_photo
+from coreml_updatable.data.pictures import fit_of, read_photo, read_png
 from coreml_updatable.errors import DataError
 from coreml_updatable.publishing.vectors.document import Array, Photo, Picture, Row, Value
 from coreml_updatable.spec.features import GRAYSCALE
@@ -18,19 +17,11 @@ from coreml_updatable.spec.messages import Model
 
 FOLDER = "vectors"  # of the pictures
 DIGITS = 6  # of a number; far finer than any tolerance
-MOST_PIXELS = 4096 * 4096
 
 
 def digest(content: bytes) -> str:
     """What tells a file from others in its name."""
     return hashlib.sha256(content).hexdigest()[:12]
-
-
-def png(pixels: UInt8Array) -> bytes:
-    """A picture [H, W, 1 or 3] as PNG: nothing is lost."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
 
 
 def short(values: UInt8Array | Float32Array) -> Any:
@@ -75,7 +66,7 @@ def row_values(row: Row, folder: Path, target: ImageInput | None = None) -> dict
 def _read(value: Value, folder: Path, target: ImageInput | None) -> Any:
     match value:
         case Picture():
-            return _picture(folder / value.png)
+            return read_png(folder / value.png, "fetch it again and put it in their folder")
         case Photo():
             if target is None:
                 raise DataError(f"{folder / value.photo}: a photo for a model that takes none; fetch the vectors again")
@@ -89,13 +80,3 @@ def _read(value: Value, folder: Path, target: ImageInput | None) -> Any:
                 )
             return np.asarray(value.values, np.float32).reshape(value.shape)
     return value
-
-
-def _picture(path: Path) -> Image.Image:
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise DataError(f"{path}: has {picture.width}x{picture.height} pixels; too large for any model")
-            return picture.copy()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise DataError(f"{path}: is not a PNG picture; fetch it again and put it in their folder") from None
