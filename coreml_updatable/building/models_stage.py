@@ -7,6 +7,7 @@ import numpy as np
 
 from coreml_updatable import __version__
 from coreml_updatable.checking import Problem, expect_valid
+from coreml_updatable.converting.fitted_head import central, one_thread
 from coreml_updatable.converting.layouts import arrange, laid_out
 from coreml_updatable.converting.neighbors import embedded
 from coreml_updatable.data.inputs import Examples, Float32Array, Float64Array
@@ -27,7 +28,7 @@ from coreml_updatable.recipes.recipe import (
 )
 from coreml_updatable.spec.features import CROP_KEY
 from coreml_updatable.spec.graph import layer_kind
-from coreml_updatable.spec.messages import FeatureTypes_pb2, Model
+from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, copy_of
 from coreml_updatable.spec.network import network_of
 
 SAMPLES_PER_KIND, NEIGHBORS = 6, 3  # where neither the recipe nor the data says better
@@ -35,26 +36,13 @@ MOST_NEIGHBORS = 15
 
 
 def typical(embeddings: Float32Array, kinds: Sequence[str], per_kind: int, seed: int) -> list[int]:
-    """Indices of at most ``per_kind`` pictures of each kind: those nearest to the centers that k-means finds in it.
-
-    A k-NN only knows what it was given. A few pictures that stand for the rest answer as well as many, and leave the
-    room between the kinds, where the owner's own pictures will lie, to the owner. ``embeddings`` float32 [n, D].
-    """
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    chosen: list[int] = []
+    """Indices of at most ``per_kind`` rows of each kind that stand for the rest; ``embeddings`` float32 [n, D]."""
     if per_kind == 0:
-        return chosen
-    with threadpool_limits(1):  # the sums' last bits depend on how many threads share them
-        for kind in sorted(set(kinds)):
-            members = np.flatnonzero(np.array(kinds) == kind)
-            own = embeddings[members].astype(np.float64)
-            distinct = min(per_kind, len(np.unique(own, axis=0)))
-            centres = KMeans(distinct, n_init=3, random_state=seed).fit(own).cluster_centers_
-            distances = ((own[:, None] - centres[None]) ** 2).sum(axis=2)
-            chosen += sorted({int(members[index]) for index in distances.argmin(axis=0)})
-    return chosen
+        return []
+    rows, named = embeddings.astype(np.float64), np.array(kinds)
+    with one_thread():
+        chosen = [central(rows, np.flatnonzero(named == kind), per_kind, 3, seed) for kind in sorted(set(kinds))]
+    return [index for indices in chosen for index in indices.tolist()]
 
 
 def update_settings(section: SGDSection | AdamSection) -> UpdateSettings:
@@ -138,8 +126,7 @@ def marked_pair(recipe: Recipe, converted: Model, neighbors: int = NEIGHBORS) ->
 
 def scaled_head(network: Model, scale: float) -> Model:
     """A marked network whose logits are ``scale`` times as large: no label changes, but how sure it is does."""
-    result = type(network)()
-    result.CopyFrom(network)
+    result = copy_of(network)
     layers = network_of(result).layers
     softmax = max(index for index, layer in enumerate(layers) if layer_kind(layer) in ("softmax", "softmaxND"))
     layer = layers[find_head(network_of(result), softmax).number]

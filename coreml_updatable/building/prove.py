@@ -10,6 +10,7 @@ import numpy as np
 from coreml_updatable.building.rows import labelled_rows
 from coreml_updatable.converting.contract import ConvertedSource, Row
 from coreml_updatable.converting.equivalence import unrounded
+from coreml_updatable.converting.finished import probabilities
 from coreml_updatable.converting.spread import Agreement, compared
 from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.data.dataset import Dataset
@@ -20,9 +21,10 @@ from coreml_updatable.publishing.report.values import Masks, UpdateProof
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.io import model_bytes
-from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
+from coreml_updatable.spec.messages import Model, copy_of
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.spec.reserved_labels import reserved_labels
+from coreml_updatable.spec.storage import weight_fields
 from coreml_updatable.updating import UpdateTask
 
 
@@ -46,19 +48,11 @@ def changed_layers(base: Model, personal: Model) -> tuple[str, ...]:
 
 def _without_updatable(model: Model) -> Model:
     """A copy in which the values of updatable weights are gone."""
-    copy = type(model)()
-    copy.CopyFrom(model)
+    copy = copy_of(model)
     for layer in network_of(copy).layers:
-        if layer.isUpdatable:
-            _clear_values(layer)
+        for _, weights in weight_fields(layer) if layer.isUpdatable else ():
+            weights.ClearField("floatValue")
     return copy
-
-
-def _clear_values(layer: NeuralNetworkLayer) -> None:
-    parameters = getattr(layer, layer.WhichOneof("layer"))
-    for field, value in parameters.ListFields():
-        if field.message_type is not None and field.message_type.name == "WeightParams":
-            value.ClearField("floatValue")
 
 
 ALLOWED_DIFFERENCE = 1e-4  # in probability, between the source network and the written model
@@ -109,7 +103,7 @@ def knn_update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows
 
 def agree(model: RunnableModel, rows: Rows, source: Float64Array, labels: Sequence[str]) -> Agreement:
     """Compare probabilities [n, classes]; a BuildError if any differs by more than 1e-4 or any label is another one."""
-    said = _probabilities(model, rows, labels)
+    said = probabilities(model, rows, labels)
     if reserved_labels(model.message):  # they take a share of every answer
         said = said / said.sum(axis=1, keepdims=True)
     difference = float(np.abs(said - source).max())
@@ -140,7 +134,7 @@ def update_works(model: RunnableModel, training_rows: Rows, other_rows: Rows, la
 
 def loss_of(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> float:
     """Mean of -log(probability of the row's own label): ``CategoricalCrossEntropyLossLayer`` of the format."""
-    said = _probabilities(model, [_without_label(model, row) for row in rows], labels)
+    said = probabilities(model, [_without_label(model, row) for row in rows], labels)
     target = str(model.message.description.predictedFeatureName)
     right = [said[index, list(labels).index(row[target])] for index, row in enumerate(rows)]
     return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
@@ -152,7 +146,7 @@ def rewritten(model: RunnableModel, write: Callable[[Path], None], rows: Rows, l
         path = Path(folder) / "personal.mlmodel"
         write(path)
         reloaded = load(path)
-    difference = float(np.abs(_probabilities(model, rows, labels) - _probabilities(reloaded, rows, labels)).max())
+    difference = float(np.abs(probabilities(model, rows, labels) - probabilities(reloaded, rows, labels)).max())
     if difference > ALLOWED_DIFFERENCE:
         raise BuildError(
             f"personal model: the probabilities of its file differ from those of the simulator by {difference:.2g}, "
@@ -164,11 +158,6 @@ def rewritten(model: RunnableModel, write: Callable[[Path], None], rows: Rows, l
 def _without_label(model: RunnableModel, row: Row) -> Row:
     target = str(model.message.description.predictedFeatureName)
     return {name: value for name, value in row.items() if name != target}
-
-
-def _probabilities(model: RunnableModel, rows: Rows, labels: Sequence[str]) -> Float64Array:
-    name = str(model.message.description.predictedProbabilitiesName)
-    return np.array([[answer[name].get(label, 0.0) for label in labels] for answer in model.predict(list(rows))])
 
 
 SQUARES = 8  # along the longer side of the second picture

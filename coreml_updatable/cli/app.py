@@ -2,7 +2,6 @@
 
 import errno
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from coreml_updatable.cli.command import Command, Group
 from coreml_updatable.cli.limits import with_limits
-from coreml_updatable.cli.output import complain, guard, note, say
+from coreml_updatable.cli.output import complain, guard, say
 from coreml_updatable.errors import UserError
 from coreml_updatable.threads import set_threads
 
@@ -108,7 +107,6 @@ def _group(
 def main() -> None:
     """Run a command; exit status 0 good, 1 problems found, 2 wrong usage. Signals are ``cli.main``'s."""
     guard()
-    warnings.showwarning = _warned
     set_threads()
     named = [argument for argument in sys.argv[1:] if argument in COMMANDS]
     try:
@@ -127,16 +125,6 @@ def main() -> None:
         _leave(sentence_of(error), 1)
     except MemoryError as error:
         _leave(f"not enough memory ({error or 'none left'}); use fewer or smaller pictures", 1)
-
-
-def _warned(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
-    """A warning as one line, without the line of code that gave it."""
-    del place, more
-    note(
-        f"warning: {message}"
-        if category.__module__.startswith("coreml_updatable")
-        else f"{category.__name__}: {message}"
-    )
 
 
 def sentence_of(error: OSError) -> str:

@@ -80,16 +80,11 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,  # noqa: ARG001 - the line of code says nothing to a user
-) -> None:
-    text = sentence(f"{PROGRAM}: warning: {message} ({category.__name__}, {filename}:{lineno})")
-    _write(file or sys.stderr, f"{text}\n")
+def _show_warning(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+    """A warning as one line, without the line of code that gave it."""
+    del place, more
+    ours = category.__module__.startswith("coreml_updatable")
+    note(f"{'warning' if ours else category.__name__}: {message}")
 
 
 class _Record(logging.LogRecord):

@@ -17,6 +17,7 @@ from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.pipelines import freeze
 from coreml_updatable.marking.tail import SOFTMAXES, answer_blob
 from coreml_updatable.runtime import load
+from coreml_updatable.runtime.steps.classes import softmax
 from coreml_updatable.spec.graph import layer_kind, place
 from coreml_updatable.spec.io import model_bytes
 from coreml_updatable.spec.messages import FeatureTypes_pb2, Model, copy_of
@@ -218,8 +219,7 @@ def _distributions(answers: Float64Array) -> Float64Array:
         return answers
     if not np.isfinite(answers).all():
         return np.full_like(answers, np.nan)
-    powers = np.exp(answers - answers.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(answers)
 
 
 def _answers(model: Model) -> Float64Array:

@@ -116,7 +116,7 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def central(rows: Float64Array, members: Int64Array, count: int) -> Int64Array:
+def central(rows: Float64Array, members: Int64Array, count: int, starts: int = 1, seed: int = 0) -> Int64Array:
     """At most ``count`` of the ``members``: those nearest to the centers that k-means finds among them.
 
     A k-NN only knows what it was given. A few rows that stand for the rest answer as well as many, and leave the room
@@ -128,7 +128,7 @@ def central(rows: Float64Array, members: Int64Array, count: int) -> Int64Array:
     distinct = min(count, len(np.unique(own, axis=0)))
     if distinct >= len(own):
         return members
-    centers = KMeans(distinct, n_init=1, random_state=0).fit(own).cluster_centers_
+    centers = KMeans(distinct, n_init=starts, random_state=seed).fit(own).cluster_centers_
     distances = ((own[:, None] - centers[None]) ** 2).sum(axis=2)
     return np.array(sorted({int(members[index]) for index in distances.argmin(axis=0)}), np.int64)
 

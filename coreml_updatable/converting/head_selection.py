@@ -22,6 +22,7 @@ from coreml_updatable.converting.fitted_head import (
 )
 from coreml_updatable.data.folds import folds_of
 from coreml_updatable.data.inputs import Float32Array, Float64Array, Int64Array
+from coreml_updatable.runtime.steps.classes import softmax
 
 DECAYS = (10.0, 30.0, 100.0)  # scikit-learn's C on embeddings of length 1: more is less regularized
 STEPS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # learning rate times squared length, of one shot
@@ -139,7 +140,7 @@ def _owners(looked_at: _Rows, folds: Int64Array, classes: int, decay: float, see
         basis, seen = reduced(frame.placed(values[np.concatenate([train, own])]))
         rows, mine = seen[: len(train)], seen[len(train) :]
         head = regression(rows, labels[train], classes, decay)
-        said = _softmax(mine @ head[0].T + head[1]).mean(axis=0)
+        said = softmax(mine @ head[0].T + head[1]).mean(axis=0)
         asked = frame.placed(values[test]) @ basis
         typical = dict[int, Int64Array]()
         order = [item for item in np.argsort(-said).tolist() if item in set(labels[train].tolist())]
@@ -198,7 +199,7 @@ def _updated(owner: _Owner, step: float) -> tuple[float, float]:
     weights, bias = owner.head[0].copy(), owner.head[1].copy()
     for _ in range(EPOCHS):
         for shot in owner.shots:
-            slope = _softmax((weights @ shot + bias)[None])[0]
+            slope = softmax((weights @ shot + bias)[None])[0]
             slope[owner.label] -= 1
             weights -= step * np.outer(slope, shot)
             bias -= RATE * slope
@@ -248,8 +249,3 @@ def _some(labels: Int64Array, seed: int) -> Int64Array:
     share = MOST_ROWS / len(labels)
     chosen = [order[labels[order] == label] for label in np.unique(labels)]
     return np.sort(np.concatenate([rows[: max(10, round(len(rows) * share))] for rows in chosen]))
-
-
-def _softmax(logits: Float64Array) -> Float64Array:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

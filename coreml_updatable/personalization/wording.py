@@ -31,7 +31,7 @@ def percent(share: float) -> str:
 
 def counted(count: float, thing: str) -> str:
     """ "1 photo", "2.5 photos"."""
-    return f"{count:g} {thing}" if count == 1 else f"{count:g} {thing}s"
+    return f"{count:.12g} {thing}" if count == 1 else f"{count:.12g} {thing}s"
 
 
 def listed(words: list[str]) -> str:

@@ -20,6 +20,7 @@ from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.reading import named, training_rows
 from coreml_updatable.errors import ModelError, UserError, located
 from coreml_updatable.personalization.replay_file import SUFFIX, replay_rows
+from coreml_updatable.personalization.wording import counted
 from coreml_updatable.runtime import FrozenRow, RunnableModel, load, reference
 from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import is_network, last_member, network_of
@@ -46,8 +47,8 @@ def changes(before: Model, after: Model) -> Changes:
         return Changes(tuple(str(new.name) for old, new in pairs if new.isUpdatable and _differ(old, new)))
     old = sample_labels(before.kNearestNeighborsClassifier)
     new = sample_labels(after.kNearestNeighborsClassifier)
-    counted = Counter(str(label) for label in new[len(old) :])
-    return Changes(samples=len(new), added=tuple(counted.items()))
+    added = Counter(str(label) for label in new[len(old) :])
+    return Changes(samples=len(new), added=tuple(added.items()))
 
 
 def _differ(old: NeuralNetworkLayer, new: NeuralNetworkLayer) -> bool:
@@ -62,16 +63,12 @@ def told(*, quiet: bool) -> Iterator[Handler]:
     """A handler of the task's events, for the time of the ``with`` block; it writes to standard error."""
     log = console(stderr=True)
     if quiet:
-        yield _silent
+        yield lambda _context: None
     elif log.is_terminal:
         with log.status("reading rows") as status:
             yield _live(status)
     else:
         yield _line
-
-
-def _silent(_context: "UpdateContext") -> None:
-    pass
 
 
 def _live(status: Status) -> Handler:
@@ -124,11 +121,11 @@ class Trained:
         }
 
     def as_lines(self) -> list[str]:
-        what = f"trained on {_counted(self.rows, 'row')}"
+        what = f"trained on {counted(self.rows, 'row')}"
         if self.losses:
             ends = f"loss {self.losses[0]:.4g} -> {self.losses[-1]:.4g}"
             what += (
-                f" in {_counted(len(self.losses), 'epoch')}, {ends} ({EPOCH_LOSS[self.under.assumptions.epoch_loss]})"
+                f" in {counted(len(self.losses), 'epoch')}, {ends} ({EPOCH_LOSS[self.under.assumptions.epoch_loss]})"
             )
         lines = [what]
         if self.losses:
@@ -137,10 +134,6 @@ class Trained:
             listed = ", ".join(f"{count} {label}" for label, count in self.changes.added)
             lines.append(f"samples added: {listed}; the model has {self.changes.samples}")
         return [*lines, f"assumptions: {self.under}"]
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def train(
