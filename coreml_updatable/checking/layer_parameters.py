@@ -1,7 +1,6 @@
 """Parameters that a layer requires."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TypeAlias
 
 from coreml_updatable.checking.problem import Finding
@@ -24,15 +23,7 @@ def _shape_of(field: str) -> tuple[str, _Fits]:
 
 
 def _positive(*fields: str) -> list[tuple[str, _Fits]]:
-    return [(f"a {field} of 1 or more", partial(_above_zero, field)) for field in fields]
-
-
-def _above_zero(field: str, params: NeuralNetworkLayer) -> bool:
-    return bool(getattr(params, field) > 0)
-
-
-def _given(field: str, params: NeuralNetworkLayer) -> bool:
-    return bool(getattr(params, field))
+    return [(f"a {field} of 1 or more", lambda params, field=field: getattr(params, field) > 0) for field in fields]
 
 
 def _recurrent(activation: NeuralNetworkLayer) -> bool:
@@ -49,17 +40,9 @@ def _activations(field: str) -> list[tuple[str, _Fits]]:
     ]
 
 
-def _known_activation(params: NeuralNetworkLayer) -> bool:
-    return params.WhichOneof("NonlinearityType") is not None
-
-
-def _one_storage(weights: WeightParams) -> bool:
-    return len(filled_fields(weights)) < 2
-
-
 def _held_once(params: NeuralNetworkLayer) -> bool:
     softplus = params.parametricSoftplus
-    return all(map(_one_storage, (params.PReLU.alpha, softplus.alpha, softplus.beta)))
+    return all(len(filled_fields(weights)) < 2 for weights in (params.PReLU.alpha, softplus.alpha, softplus.beta))
 
 
 def _softplus_alike(params: NeuralNetworkLayer) -> bool:
@@ -94,22 +77,10 @@ def _padded_on_one_side(layer: NeuralNetworkLayer) -> bool:
     return len(layer.input) > 1 or not params.padToGivenOutputSizeMode or not any(a > 0 and b > 0 for a, b in pairs)
 
 
-def _cropped(layer: NeuralNetworkLayer) -> bool:
-    return len(layer.input) > 1 or len(layer.crop.cropAmounts.borderAmounts) == 2
-
-
-def _cropped_at(layer: NeuralNetworkLayer) -> bool:
-    return len(layer.input) < 2 or len(layer.crop.offset) == 2
-
-
 def _given_plainly(layer: NeuralNetworkLayer) -> bool:
     """``convolution`` with weights from an input: neither dilated nor a deconvolution."""
     params = layer.convolution
     return len(layer.input) < 2 or not (params.isDeconvolution or any(each > 1 for each in params.dilationFactor[:2]))
-
-
-def _bias_of_one(layer: NeuralNetworkLayer) -> bool:
-    return len(layer.input) < 2 or not (layer.batchedMatmul.hasBias or layer.batchedMatmul.int8DynamicQuantize)
 
 
 def _dynamically_quantized(params: NeuralNetworkLayer) -> bool:
@@ -171,9 +142,17 @@ def _pooling_3d() -> list[tuple[str, _Fits]]:
 _OF_LAYERS: dict[str, list[tuple[str, _Fits]]] = {
     "splitND": [("one output per part", _parts)],
     "constantPad": [("two amounts per axis", _padding_amounts), ("amounts on one side only", _padded_on_one_side)],
-    "crop": [("two cropAmounts", _cropped), ("two offsets for its second input", _cropped_at)],
+    "crop": [
+        ("two cropAmounts", lambda layer: len(layer.input) > 1 or len(layer.crop.cropAmounts.borderAmounts) == 2),
+        ("two offsets for its second input", lambda layer: len(layer.input) < 2 or len(layer.crop.offset) == 2),
+    ],
     "convolution": [("neither dilation nor isDeconvolution with weights from an input", _given_plainly)],
-    "batchedMatmul": [("neither bias nor int8DynamicQuantize with two inputs", _bias_of_one)],
+    "batchedMatmul": [
+        (
+            "neither bias nor int8DynamicQuantize with two inputs",
+            lambda one: len(one.input) < 2 or not (one.batchedMatmul.hasBias or one.batchedMatmul.int8DynamicQuantize),
+        )
+    ],
     "loop": [("a condition, a number of iterations or an input that ends it", _ends)],
     "copy": [("an output that is not its input", lambda layer: list(layer.input) != list(layer.output))],
 }
@@ -195,7 +174,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
         ("none or two amounts", lambda p: len(p.paddingAmounts.borderAmounts) in (0, 2)),
     ],
     "activation": [
-        ("a function", _known_activation),
+        ("a function", lambda p: p.WhichOneof("NonlinearityType") is not None),
         ("alpha and beta stored alike", _softplus_alike),
         ("one storage field of its weights", _held_once),
     ],
@@ -252,7 +231,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     ],
     "splitND": [("a number or the sizes of its parts", lambda p: bool(p.numSplits or p.splitSizes))],
     "sliceStatic": [
-        (f"its {field}", partial(_given, field))
+        (f"its {field}", lambda params, field=field: bool(getattr(params, field)))
         for field in ("beginIds", "endIds", "strides", "beginMasks", "endMasks")
     ],
     "branch": [("layers in its ifBranch", lambda p: bool(p.ifBranch.layers))],

@@ -21,9 +21,7 @@ Samples: TypeAlias = Annotated[Path, typer.Option(help="Folder of the sample mod
 TrustCode: TypeAlias = Annotated[bool, typer.Option(help=TRUST_HELP)]
 PictureFit: TypeAlias = Annotated[
     Fit | None,
-    typer.Option(
-        help="How to fit pictures of another size.", show_default="as the model's metadata say, else centerCrop"
-    ),
+    typer.Option(help="How to fit pictures of another size.", show_default="from the model's metadata, or centerCrop"),
 ]
 RowsByKind: TypeAlias = Annotated[
     Path, typer.Option(help="Folder label/file or label/kind/file, or .json or .csv rows.", show_default=False)

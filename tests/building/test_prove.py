@@ -59,7 +59,7 @@ def test_a_label_that_turns_within_the_allowed_difference(
 ) -> None:
     """Two labels nearly equal: the probabilities agree within 1e-4, the label is another one all the same."""
     said = np.tile([0.49998, 0.50002, 0.0], (len(rows), 1))
-    monkeypatch.setattr("coreml_updatable.building.prove._probabilities", lambda *_: said)
+    monkeypatch.setattr("coreml_updatable.building.prove.probabilities", lambda *_: said)
     source = said.copy()
     source[:rows_changed] = [0.50001, 0.49999, 0.0]
     with pytest.raises(BuildError, match=f"in {rows_changed} of 6 labels"):

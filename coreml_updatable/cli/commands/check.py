@@ -18,7 +18,7 @@ def check(
 ) -> None:
     """Check models against Apple's rules and known device problems.
 
-    Exit status 0 when every file is fit for a device, 1 when any has a problem.
+    The exit status is 0 if every file is ready for a device, and 1 if any has a problem.
     """
     from dataclasses import asdict
 

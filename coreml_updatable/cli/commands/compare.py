@@ -51,8 +51,9 @@ def compare(
 ) -> None:
     """Compare models on a population of simulated owners.
 
-    Each owner gives some shots and is tested on other rows of his own, and on a base test set. The report says which
-    model suits them, how sure that is, and for whom it does not. docs/personalization.md explains scenarios.
+    Each owner gives some shots, and the updated model is tested on other rows of that owner and on a base test set. The
+    report says which model suits the owners best, how certain that is, and which owners it does not suit.
+    docs/personalization.md explains scenarios.
     """
     from coreml_updatable.api import compare as run
     from coreml_updatable.personalization.compare import shots_in

@@ -24,7 +24,7 @@ def diff(
 ) -> None:
     """Show what changed between two models.
 
-    Exit status 0 when both mean the same (every value is equal, however it is stored), 1 when they differ.
+    The exit status is 0 if both mean the same (all values are equal, however they are stored), and 1 if they differ.
     """
     from coreml_updatable.spec.diff.models import difference, sentence
     from coreml_updatable.spec.io import read_model

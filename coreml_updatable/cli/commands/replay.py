@@ -17,10 +17,8 @@ def replay(
 ) -> None:
     """Test a model against its golden vectors.
 
-    Its predictions, before and after each update, are compared with the expected ones, and so are the events and losses
-    of the updates.
-
-    Exit status 0 when all are within the tolerances, 1 when one is not.
+    Its predictions before and after each update, and the events and losses of the updates, are compared with the
+    expected ones. The exit status is 0 if all are within the tolerances, and 1 otherwise.
     """
     from dataclasses import asdict
 

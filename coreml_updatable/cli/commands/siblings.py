@@ -24,16 +24,16 @@ def siblings(
     samples: Annotated[
         Path | None,
         typer.Option(
-            help="Rows to test the siblings on: one folder per class, .json or .csv.", show_default="10 made-up rows"
+            help="Rows to test the siblings on: one folder per class, .json or .csv.", show_default="10 random rows"
         ),
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Make files with which other engines train the network.
+    """Export the network for other engines to train.
 
-    Each is trained by its engine beside the model's own update first, and written only if weights (within 1e-5 of the
-    largest change; 1e-4 of Adam, and ten times as much on made-up rows) and answers (within 1e-4) agree.
-    docs/siblings.md says which engine suits what, and how apps load the files.
+    Before anything is written, each engine trains its files, and the result is compared with an update of the model:
+    weights must agree within 1e-5 of the largest change (1e-4 with Adam; ten times as much on random rows), and
+    probabilities within 1e-4. docs/siblings.md says when to use which engine, and how apps load the files.
     """
     from dataclasses import asdict
 

@@ -36,8 +36,8 @@ def tune(
 ) -> None:
     """Choose a model's update parameters for a population of owners.
 
-    The best setting has the highest median personal accuracy of those with which 95% of the owners forget less than the
-    bound. It is judged on other owners, who share no picture with those it was chosen on.
+    The best setting is the one with the highest median personal accuracy, provided that 95% of the owners forget less
+    than the bound. It is evaluated on other owners, who share no picture with those used to choose it.
     """
     from coreml_updatable.api import tune as run
     from coreml_updatable.publishing.report.tune import beside, listed, sharpness, write_tune
