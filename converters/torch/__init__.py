@@ -54,7 +54,7 @@ def declared(source: Mapping[str, Any]) -> DeclaredPicture | None:
     return declared_by(fields.architecture, weights)
 
 
-def judges_by_folds(source: Mapping[str, Any]) -> bool:
+def cross_validates(source: Mapping[str, Any]) -> bool:
     """Whether ``convert`` fits a head on the fixed features of pretrained weights, which costs little: it can be fitted
     again for each fold of a cross-validation."""
     from .source import read_source

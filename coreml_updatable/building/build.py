@@ -256,9 +256,9 @@ def golden_vectors(
     ``private``, a user's, generated ones take their place, those of the replay set too: vectors are published.
     """
     rows = _some(dataset.owner_held_out.values, OWNERS) + _some(dataset.test.values, BASES)
-    taught = next((part for part in dataset.to_learn if len(part)), dataset.train)
-    labels = [recipe.every_label()[label] for label in taught.labels[:LEARNED]]
-    learned = list(zip(taught.values[:LEARNED], labels, strict=True))
+    part = next((part for part in dataset.to_learn if len(part)), dataset.train)
+    labels = [recipe.every_label()[label] for label in part.labels[:LEARNED]]
+    learned = list(zip(part.values[:LEARNED], labels, strict=True))
     candidates = _some(dataset.owner_held_out.values, CANDIDATES) + _some(dataset.test.values, CANDIDATES)
     pictures = f"{FOLDER}/{recipe.name}"  # of the replay set, which vectors share
     if private:

@@ -15,7 +15,7 @@ from coreml_updatable.errors import UserError
 from coreml_updatable.personalization.answers import Answers
 from coreml_updatable.personalization.blocks import Block
 from coreml_updatable.personalization.compare import run
-from coreml_updatable.personalization.contenders import Told, silent
+from coreml_updatable.personalization.contenders import StageProgress, silent
 from coreml_updatable.personalization.costs import cost_of, updated
 from coreml_updatable.personalization.embedding import FixedPart, multiply_adds
 from coreml_updatable.personalization.laboratory import Entrant, Lab, last_point
@@ -37,7 +37,7 @@ def compare_owner(
     parts: Sequence[EvaluatedModels],
     whole: Variants,
     rows: Sequence[Row],
-    told: Told,
+    on_progress: StageProgress,
     replayed: Sequence[Int64Array] = (),
 ) -> tuple[Comparison, NewLabel | None, tuple[Shown, ...]]:
     """Compare on rows that neither model learned: of a cross-validation, the models of every fold on its own rows.
@@ -54,12 +54,12 @@ def compare_owner(
         stored = replayed[index] if replayed else NOTHING
         lab = laboratory(recipe, part, part.models, seeds=owner.seeds, paired=paired, reference=stored)
         labs.append(_replaying(lab) if replayed else lab)
-        told(0.9 * (index + 1) / len(parts), f"{index + 1} of {len(parts)} pairs of models")
+        on_progress(0.9 * (index + 1) / len(parts), f"{index + 1} of {len(parts)} pairs of models")
     lab = _joined(labs)
     models = [load(message) for _, message in parts[0].models]
     costs = dict(_costs(labs[0], models, [load(whole.network), load(whole.knn)], rows[:TIMED]))
     prepared = Prepared(lab, (), costs, seconds=time.perf_counter() - started)
-    result = run(prepared, _settings(lab), told)
+    result = run(prepared, _settings(lab), on_progress)
     new_label = None if owner.new_label is None else _new_label(owner.new_label, lab, models, prepared)
     return result, new_label, tuple(_shown(lab, entrant) for entrant in lab.entrants)
 

@@ -103,7 +103,7 @@ def make_variants(
     per_kind = recipe.knn.samples_per_kind
     samples = typical(seen, train.kinds, samples_per_kind if per_kind is None else per_kind, recipe.seed)
     knn = with_samples(empty, seen[samples], [recipe.labels[train.labels[sample]] for sample in samples])
-    return described_and_judged(recipe, network, knn)
+    return described_and_checked(recipe, network, knn)
 
 
 def marked_pair(recipe: Recipe, converted: Model, neighbors: int = NEIGHBORS) -> tuple[Model, Model]:
@@ -143,7 +143,7 @@ def sharpened(probabilities: Float64Array, scale: float) -> Float64Array:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
 
 
-def described_and_judged(recipe: Recipe, network: Model, knn: Model) -> Variants:
+def described_and_checked(recipe: Recipe, network: Model, knn: Model) -> Variants:
     """Both as they are written; a BuildError if a rule is broken."""
     names = recipe.outputs
     outputs = {names.label: names.label_description, names.probabilities: names.probabilities_description}

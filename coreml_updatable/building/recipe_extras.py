@@ -9,7 +9,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from coreml_updatable.building.overrides import backbone_for, source_fields
-from coreml_updatable.converting.registry import find_converter, told_lacking
+from coreml_updatable.converting.registry import find_converter, missing_extras_sentence
 from coreml_updatable.errors import RecipeError, SourceError
 from coreml_updatable.installing import OURS, bare_command, missing
 from coreml_updatable.recipes.file import read_any_recipe
@@ -35,7 +35,7 @@ def extras_of(path: Path, backbone: str | None = None, photos: bool = False) -> 
 def refuse_lacking(recipe: AnyRecipe, path: Path) -> None:
     """A SourceError, before anything is built, where the recipe needs what is not installed."""
     needed = () if isinstance(recipe, FixedRecipe) else _needed(recipe, recipe.source.options())
-    absent = told_lacking(sorted({*needed, *_known(recipe, path)}))
+    absent = missing_extras_sentence(sorted({*needed, *_known(recipe, path)}))
     if absent is not None:
         raise SourceError(f"{recipe.name}: {absent}")
     without = lacking_weights(recipe)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coreml_updatable.building.models_stage import described_and_judged, expect_layouts, marked_pair
+from coreml_updatable.building.models_stage import described_and_checked, expect_layouts, marked_pair
 from coreml_updatable.converting.contract import ConversionRequest
 from coreml_updatable.converting.registry import find_converter, load_untrained
 from coreml_updatable.data.inputs import Examples, Float32Array, ImageInput, UInt8Array
@@ -133,7 +133,7 @@ def _rehearse(recipe: Recipe, converted: Model, where: object) -> None:
         network, empty = marked_pair(recipe, converted)
         length = int(nearest_neighbors_of(empty).nearestNeighborsIndex.numberOfDimensions)
         filled = with_samples(empty, np.zeros((len(recipe.labels), length), np.float32), recipe.labels)
-        described_and_judged(recipe, network, filled)
+        described_and_checked(recipe, network, filled)
         expect_layouts(network, recipe.layouts)
     except (ModelError, BuildError) as error:
         raise RecipeError(f"{where}: {error}") from error

@@ -9,7 +9,7 @@ from coreml_updatable.building.cache import code_digest, code_in, files_digest, 
 from coreml_updatable.building.overrides import with_backbone
 from coreml_updatable.building.recipe_extras import refuse_lacking
 from coreml_updatable.building.rehearsal import expect_names_and_settings, expect_version
-from coreml_updatable.converting.registry import check_source, find_converter, judges_by_folds, version_of
+from coreml_updatable.converting.registry import check_source, cross_validates, find_converter, version_of
 from coreml_updatable.data.folders import digest
 from coreml_updatable.errors import DataError, RecipeError, SourceError
 from coreml_updatable.recipes.file import read_any_recipe
@@ -99,7 +99,7 @@ def prepare(
         recipe.seed,
         (owner.kinds, owner.held_out, owner.support()) if owner else None,
         recipe.every_label(),
-        judges_by_folds(find_converter(recipe.source.converter), recipe.source.options()),
+        cross_validates(find_converter(recipe.source.converter), recipe.source.options()),
         digest(data, _classes(recipe)) if data is not None else None,
     )
     source_key = key_of(

@@ -22,7 +22,7 @@ from coreml_updatable.converting.contract import (
     HeadOnFeatures,
     SourceRequest,
 )
-from coreml_updatable.converting.registry import find_converter, judges_by_folds, load_converter
+from coreml_updatable.converting.registry import cross_validates, find_converter, load_converter
 from coreml_updatable.data.dataset import Dataset, load_dataset
 from coreml_updatable.data.drawn import WORTH_PROCESSES
 from coreml_updatable.data.inputs import Examples, Progress
@@ -108,7 +108,7 @@ def wanted(recipe: Recipe) -> Wanted:
     """What the recipe says of its data, in the words of the data room."""
     owner, data, source = recipe.personalization, recipe.data, recipe.source
     return Wanted(
-        by_folds=judges_by_folds(find_converter(source.converter), source.options()),
+        by_folds=cross_validates(find_converter(source.converter), source.options()),
         input=recipe.row_input(),
         labels=recipe.labels,
         kinds=data.kinds,

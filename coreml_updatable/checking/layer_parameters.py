@@ -1,6 +1,7 @@
 """Parameters that a layer requires."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeAlias
 
 from coreml_updatable.checking.problem import Finding
@@ -23,7 +24,15 @@ def _shape_of(field: str) -> tuple[str, _Fits]:
 
 
 def _positive(*fields: str) -> list[tuple[str, _Fits]]:
-    return [(f"a {field} of 1 or more", lambda params, field=field: getattr(params, field) > 0) for field in fields]
+    return [(f"a {field} of 1 or more", partial(_above_zero, field)) for field in fields]
+
+
+def _above_zero(field: str, params: NeuralNetworkLayer) -> bool:
+    return bool(getattr(params, field) > 0)
+
+
+def _is_set(field: str, params: NeuralNetworkLayer) -> bool:
+    return bool(getattr(params, field))
 
 
 def _recurrent(activation: NeuralNetworkLayer) -> bool:
@@ -231,7 +240,7 @@ _NEEDS: dict[str, list[tuple[str, _Fits]]] = {
     ],
     "splitND": [("a number or the sizes of its parts", lambda p: bool(p.numSplits or p.splitSizes))],
     "sliceStatic": [
-        (f"its {field}", lambda params, field=field: bool(getattr(params, field)))
+        (f"its {field}", partial(_is_set, field))
         for field in ("beginIds", "endIds", "strides", "beginMasks", "endMasks")
     ],
     "branch": [("layers in its ifBranch", lambda p: bool(p.ifBranch.layers))],

@@ -131,11 +131,11 @@ def _learned(laid: Models, rows: Sequence[Mapping[str, Any]]) -> Float64Array:
         rows = [{name: answer[name]} for answer in given]
     inputs = {str(feature.name) for feature in head.description.input}
     targets = [feature for feature in head.description.trainingInput if feature.name not in inputs]
-    taught = [
+    training_rows = [
         {**row, **{str(target.name): _target(target, head, index) for target in targets}}
         for index, row in enumerate(rows)
     ]
-    return _weights_of(UpdateTask(head, taught, parameters=_fewest_epochs(head)).resume().model.message)
+    return _weights_of(UpdateTask(head, training_rows, parameters=_fewest_epochs(head)).resume().model.message)
 
 
 def _weights_of(model: Model) -> Float64Array:

@@ -172,9 +172,9 @@ def _learns(result: Model, row: PlainRow) -> int:
     default = getattr(classifier, str(classifier.WhichOneof("DefaultClassLabel")))
     label = samples.labels[0] if samples.labels else default
     features = {str(feature.name) for feature in result.description.input}
-    taught = {name: value for name, value in row.items() if name in features}
-    taught[str(result.description.predictedFeatureName)] = label
-    learned = samples_of(UpdateTask(result, [taught]).resume().model.message)
+    training_row = {name: value for name, value in row.items() if name in features}
+    training_row[str(result.description.predictedFeatureName)] = label
+    learned = samples_of(UpdateTask(result, [training_row]).resume().model.message)
     kept = learned.embeddings[: len(samples.labels)].tobytes() == samples.embeddings.tobytes()
     if learned.labels != (*samples.labels, label) or not kept:
         raise BuildError(

@@ -65,7 +65,7 @@ def check_source(entry: EntryPoint, source: Mapping[str, Any]) -> None:
         function(source)
 
 
-def judges_by_folds(entry: EntryPoint, source: Mapping[str, Any]) -> bool:
+def cross_validates(entry: EntryPoint, source: Mapping[str, Any]) -> bool:
     """Whether the converter fits the network of a recipe's [source] so cheaply that it can be cross-validated."""
     function: Callable[[Mapping[str, Any]], bool] | None
     function = getattr(import_module(entry.module), "judges_by_folds", None)
@@ -129,7 +129,7 @@ def lacking(extras: Sequence[str]) -> tuple[str, ...]:
     return tuple(extra for extra in extras if any(missing(item) for item in requirements(package, [extra])))
 
 
-def told_lacking(extras: Sequence[str]) -> str | None:
+def missing_extras_sentence(extras: Sequence[str]) -> str | None:
     """What of ``extras`` is not installed, and the command that brings it, as a sentence; None where all is there."""
     absent = lacking(extras)
     if not absent:

@@ -1,22 +1,22 @@
 """Models compared on a population of simulated owners, block by block."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
+from coreml_updatable.data.inputs import Progress
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.block_store import BlockStore, expect_folder
 from coreml_updatable.personalization.conclusions import conclusions
-from coreml_updatable.personalization.contenders import Told, silent
+from coreml_updatable.personalization.contenders import StageProgress, silent
 from coreml_updatable.personalization.gathering import (
     Gathered,
+    by_owner_type,
     difference,
     points_of,
     shots_to_enough,
-    sorts_at_end,
 )
 from coreml_updatable.personalization.laboratory import last_point
 from coreml_updatable.personalization.measures import PERSONAL
@@ -29,7 +29,6 @@ from coreml_updatable.runtime import RunnableModel
 from coreml_updatable.threads import usable
 
 WORST_SHOWN = 8
-Told3: TypeAlias = Callable[[str, float, str], None]
 
 
 def shots_in(text: str) -> tuple[int, ...]:
@@ -45,7 +44,7 @@ def shots_in(text: str) -> tuple[int, ...]:
 def run(
     prepared: Prepared,
     settings: Settings,
-    told: Told = silent,
+    on_progress: StageProgress = silent,
     kept: Path | None = None,
     resume: bool = False,
     dask: str | None = None,
@@ -72,8 +71,8 @@ def run(
         gathered.add(block)
         if store is not None:
             store.write(block)
-        told(gathered.owners / settings.owners, f"{gathered.owners} of {settings.owners} owners")
-    told(1.0, f"{gathered.owners} owners, {len(lab.entrants)} entrants, {len(lab.points)} points")
+        on_progress(gathered.owners / settings.owners, f"{gathered.owners} of {settings.owners} owners")
+    on_progress(1.0, f"{gathered.owners} owners, {len(lab.entrants)} entrants, {len(lab.points)} points")
     return result_of(gathered, prepared, time.perf_counter() - started)
 
 
@@ -92,7 +91,7 @@ def result_of(gathered: Gathered, prepared: Prepared, seconds: float = 0.0) -> C
                 points_of(gathered, index),
                 needed,
                 reached,
-                sorts_at_end(gathered, index) if learns else (),
+                by_owner_type(gathered, index) if learns else (),
                 gathered.kinds(index) if learns else (),
                 prepared.costs.get(entrant.name) if learns else None,
             )
@@ -148,15 +147,15 @@ def compare(
     data: Path,
     population: Population,
     settings: Settings,
-    result: Told3 | None = None,
+    on_progress: Progress | None = None,
     kept: Path | None = None,
     resume: bool = False,
     dask: str | None = None,
 ) -> tuple[Comparison, Prepared]:
     """Set up the laboratory and run all owners: see ``prepare`` and ``run``."""
 
-    def stage(name: str) -> Told:
-        return silent if result is None else (lambda fraction, detail: result(name, fraction, detail))
+    def stage(name: str) -> StageProgress:
+        return silent if on_progress is None else (lambda fraction, detail: on_progress(name, fraction, detail))
 
     if dask is not None:
         expect_scheduler(dask)

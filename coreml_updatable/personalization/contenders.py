@@ -21,7 +21,7 @@ from coreml_updatable.updating.task import LearningPart, LinearLayer
 
 Engine: TypeAlias = Literal["span", "adam", "graph", "neighbors", "task"]
 Values: TypeAlias = Mapping[str, Any]  # settings by MLParameterKey, and NOT_PARAMETERS
-Told: TypeAlias = Callable[[float, str], None]
+StageProgress: TypeAlias = Callable[[float, str], None]
 
 
 def silent(fraction: float, detail: str) -> None:

@@ -16,7 +16,7 @@ from coreml_updatable.data.rows.features import Features, features_of
 from coreml_updatable.data.rows.reading import labelled_files, named, rows_of, training_rows
 from coreml_updatable.errors import DataError, ModelError, UserError
 from coreml_updatable.personalization import embedding_cache
-from coreml_updatable.personalization.contenders import Contender, Told, contender, silent
+from coreml_updatable.personalization.contenders import Contender, StageProgress, contender, silent
 from coreml_updatable.personalization.population import Style
 from coreml_updatable.personalization.styles import styled
 from coreml_updatable.runtime import FrozenRow, RunnableModel, reference
@@ -56,7 +56,7 @@ def enter(
     style: Style | None = None,
     seed: int = 0,
     fit: Fit | None = None,
-    told: Told = silent,
+    on_progress: StageProgress = silent,
 ) -> tuple[Contender, Embedded]:
     """Run every row of ``data`` through the fixed part of ``model``, in every look that the scenario has.
 
@@ -79,7 +79,7 @@ def enter(
     if files is None:
         for about, row in chain([first], incoming):
             reader.add(about, row)
-        told(1.0, f"{name}: {len(reader.rows)} rows")
+        on_progress(1.0, f"{name}: {len(reader.rows)} rows")
         return reader.one, reader.embedded()
     key = engine_cache.key_of([model_bytes(model.message), repr((features.fit, style, seed if style else 0))])
     known = embedding_cache.kept(key) if reader.one.engine != "task" else {}
@@ -94,11 +94,11 @@ def enter(
             for own, row in rows_of(file, features):
                 reader.add(replace(about, name=str(Path(own).relative_to(data))), row)
         spans.append((of_file, start, len(reader.rows), about.name))
-        told((index + 1) / (len(files) + 1), f"{name}: {len(reader.rows)} rows")
+        on_progress((index + 1) / (len(files) + 1), f"{name}: {len(reader.rows)} rows")
     result = reader.embedded()
     if reader.one.engine != "task" and any(span[0] not in known for span in spans):
         embedding_cache.keep(key, {span[0]: _of_file(result, *span[1:]) for span in spans})
-    told(1.0, f"{name}: {len(result.rows)} rows")
+    on_progress(1.0, f"{name}: {len(result.rows)} rows")
     return reader.one, result
 
 

@@ -96,7 +96,7 @@ class Gathered:
         """[3, B]: means of the bootstrap replicates of personal accuracy, base accuracy and forgetting."""
         result = self._tested(entrant, point)
         for place, measure in enumerate(RESAMPLED):
-            result[place] += self._taught(self.values(entrant, point, measure), entrant, point)
+            result[place] += self._training_effect(self.values(entrant, point, measure), entrant, point)
         return result
 
     def apart(self, item: int, other: int, point: int, before: int | None = None) -> Float64Array:
@@ -106,7 +106,7 @@ class Gathered:
         result = self._tested(other, point) - self._tested(item, at)
         for place, measure in enumerate(RESAMPLED):
             values = self.values(other, point, measure) - self.values(item, at, measure)
-            result[place] += self._taught(values, other if self._learns(other) else item, point)
+            result[place] += self._training_effect(values, other if self._learns(other) else item, point)
         return result
 
     def _tested(self, entrant: int, point: int) -> Float64Array:
@@ -137,15 +137,15 @@ class Gathered:
     def _learns(self, entrant: int) -> bool:
         return self.lab.entrants[entrant].line != "base"
 
-    def _taught(self, values: Float64Array, entrant: int, point: int) -> Float64Array:
-        """[B]: how the pictures that are learned from move the mean of ``values`` [O]; see ``taught``."""
+    def _training_effect(self, values: Float64Array, entrant: int, point: int) -> Float64Array:
+        """[B]: how the pictures that are learned from move the mean of ``values`` [O]; see ``training_effect``."""
         count = self.lab.points[point][1] * self.lab.world.population.kinds_per_owner
         if not count or not self._learns(entrant):
             return np.zeros(self.lab.replicates)
-        return taught(values, self._shots, self._present, count, self.lab)
+        return training_effect(values, self._shots, self._present, count, self.lab)
 
 
-def taught(values: Float64Array, shots: Any, present: Bools, count: int, lab: Lab) -> Float64Array:
+def training_effect(values: Float64Array, shots: Any, present: Bools, count: int, lab: Lab) -> Float64Array:
     """[B]: the change of the mean of ``values`` [O] in each replicate for the first ``count`` of the ``shots`` [O', S].
 
     The infinitesimal jackknife of an average over random subsets (Efron 2014; Wager, Hastie and Efron 2014; of subsets
@@ -253,7 +253,7 @@ def shots_to_enough(gathered: Gathered, entrant: int) -> tuple[float | None, flo
     return (median if np.isfinite(median) else None), float(np.isfinite(needed).mean())
 
 
-def sorts_at_end(gathered: Gathered, entrant: int) -> tuple[OfSort, ...]:
+def by_owner_type(gathered: Gathered, entrant: int) -> tuple[OfSort, ...]:
     point = last_point(gathered.lab)
     sorts = np.array(gathered.sorts)
     personal, before = gathered.values(entrant, point, PERSONAL), gathered.values(entrant, 0, PERSONAL)

@@ -20,7 +20,7 @@ class Neighbors(OwnersRows):
         super().__init__(lab, owners, index)
         classes = knn_classes(self.one, self.world)
         own = {label: place for place, label in enumerate(classes)}
-        self.taught = np.array([own[label] for label in (*self.world.labels, "")], np.int64)[owners.taught]
+        self.shot_labels = np.array([own[label] for label in (*self.world.labels, "")], np.int64)[owners.shot_labels]
         known = [self.world.labels.index(cls) if cls in self.world.labels else self.columns - 1 for cls in classes[:-1]]
         self.columns_of = np.array([*known, self.world.new], np.int64)
         self.near = lab.nearest(index)
@@ -35,7 +35,7 @@ class Neighbors(OwnersRows):
         result = {0: self._answers(nearest)}
         ends = {self.world.learned(count) for _, count in self.lab.points}
         for shot in range(max(ends)):
-            nearest = nearest.with_sample(distances[shot], self.taught[:, shot, None])
+            nearest = nearest.with_sample(distances[shot], self.shot_labels[:, shot, None])
             if shot + 1 in ends:
                 result[shot + 1] = self._answers(nearest)
         for index, (_, count) in enumerate(self.lab.points):
@@ -62,7 +62,7 @@ class Neighbors(OwnersRows):
         for shot in range(max(ends)):
             if shot % self.world.rows_a_shot == 0:
                 said, _ = nearest.of((slice(None), shot)).vote(len(self.columns_of))
-                right.append(np.where(said < 0, self.default, said) == self.taught[:, shot])
-            nearest = nearest.with_sample(within[shot], self.taught[:, shot, None])
+                right.append(np.where(said < 0, self.default, said) == self.shot_labels[:, shot])
+            nearest = nearest.with_sample(within[shot], self.shot_labels[:, shot, None])
             if shot + 1 in ends:
                 yield ends[shot + 1], Revealed(np.mean(right, axis=0), np.full(len(self.shots), np.nan))

@@ -45,7 +45,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Lessons:
-    """What one owner taught a model. ``base``: the SHA-256 of the base that it was trained from last."""
+    """The lessons of one owner. ``base``: the SHA-256 of the base that it was trained from last."""
 
     model: str
     base: str
@@ -159,7 +159,7 @@ def _value(lesson: Lesson, feature: Any, fit: Callable[[Image.Image, int, int], 
     if is_picture != (kind == "imageType"):
         result = "a picture" if is_picture else f"an array of shape {lesson.example.shape}"
         raise ModelError(
-            f"model: takes {kind} as {feature.name}, and a lesson is {result}; choose the model that was taught"
+            f"model: takes {kind} as {feature.name}, and a lesson is {result}; choose the lessons' own model"
         )
     if not is_picture:
         return lesson.example

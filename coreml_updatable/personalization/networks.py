@@ -46,7 +46,7 @@ class Networks(OwnersRows):
         """The output that each row is to have; owners whose label the network cannot learn do not learn at all."""
         places = [self.order[label] for label in self.world.labels]
         places.append(self.order[self.one.reserved[0]] if self.one.reserved else -1)
-        own = np.array(places, np.int64)[self.owners.taught]
+        own = np.array(places, np.int64)[self.owners.shot_labels]
         again = np.array([self.order[self.world.row_labels[row]] for row in self.replay], np.int64)
         targets = np.concatenate([own, np.broadcast_to(again, (len(own), len(again)))], axis=1)
         return np.maximum(targets, 0), (own >= 0).all(axis=1)
@@ -147,8 +147,8 @@ class Networks(OwnersRows):
             counts[:, label] = (numbers == label).sum()
         owner = np.arange(len(self.shots))
         for shot in range(count):
-            sums[owner, self.owners.taught[:, shot]] += self.shots[:, shot]
-            counts[owner, self.owners.taught[:, shot]] += 1
+            sums[owner, self.owners.shot_labels[:, shot]] += self.shots[:, shot]
+            counts[owner, self.owners.shot_labels[:, shot]] += 1
         means = sums / np.maximum(counts, 1)[..., None]
         products = [means @ self.held.swapaxes(1, 2), means @ self.shared.T]
         near = np.concatenate(products, axis=2) - (means**2).sum(axis=2)[..., None] / 2  # -d^2 / 2, and the row's own
@@ -177,7 +177,7 @@ class Networks(OwnersRows):
             if protocol != "at_once":
                 continue
             for shot in range(learned, self.world.learned(count)):
-                nearest = nearest.with_sample(distances[shot], self.owners.taught[:, shot, None])
+                nearest = nearest.with_sample(distances[shot], self.owners.shot_labels[:, shot, None])
             learned = self.world.learned(count)
             network = self.read(self.state.logits(self.state.trained(self.rows_of(0, learned)) if learned else None))
             _, cast = nearest.vote(self.columns)

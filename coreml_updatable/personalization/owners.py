@@ -74,7 +74,7 @@ def _at_most(groups: Sequence[Int64Array], most: int) -> Int64Array:
 class Owners:
     """Some owners, one a row of each array; classes are numbers of the world's labels, one past them the new label.
 
-    ``shots`` [O, S] rows of the data, in the order of learning, ``styles`` [O, S] which look each has, ``taught``
+    ``shots`` [O, S] rows of the data, in the order of learning, ``styles`` [O, S] which look each has, ``shot_labels``
     [O, S] the class that the owner says. ``held_out`` [O, H] rows (-1: none), ``held_styles``, ``wanted`` [O, H].
     ``changed`` [O, T]: the test rows whose kind the owner has another label for.
     """
@@ -84,7 +84,7 @@ class Owners:
     kinds: tuple[tuple[str, ...], ...]
     shots: Int64Array
     styles: Int64Array
-    taught: Int64Array
+    shot_labels: Int64Array
     held_out: Int64Array
     held_styles: Int64Array
     wanted: Int64Array
@@ -146,7 +146,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Sort:
+class OwnerType:
     """A sort of owner that the data has rows for: ``kinds`` are those that it can bring."""
 
     change: Change
@@ -154,7 +154,7 @@ class Sort:
     kinds: tuple[str, ...]
 
 
-def sorts_of(world: World) -> list[Sort]:
+def owner_types(world: World) -> list[OwnerType]:
     """The sorts of owners to draw; DataError for one that the data has no rows for.
 
     Where the scenario names none: those with a new kind if the data has such kinds, else those who relabel one.
@@ -168,7 +168,7 @@ def sorts_of(world: World) -> list[Sort]:
         kinds = world.possible(change, brings)
         if len(kinds) < world.population.kinds_per_owner:
             raise _too_few(world, change, brings)
-        result.append(Sort(change, brings, kinds))
+        result.append(OwnerType(change, brings, kinds))
     tested = {world.kinds[row] for row in world.split.test}
     if tested and not any(_leaves_some(world, sort, tested) for sort in result):
         raise DataError(
@@ -178,7 +178,7 @@ def sorts_of(world: World) -> list[Sort]:
     return result
 
 
-def _leaves_some(world: World, sort: Sort, tested: set[str]) -> bool:
+def _leaves_some(world: World, sort: OwnerType, tested: set[str]) -> bool:
     """Whether an owner of this sort leaves a kind of the base test set under its label."""
     changed = sort.change in ("relabel", "new_label") and tested <= set(sort.kinds)
     return not changed or len(tested) > world.population.kinds_per_owner
@@ -218,7 +218,7 @@ def _too_few(world: World, change: Change, brings: Brings) -> DataError:
 
 def draw(world: World, first: int, count: int) -> Owners:
     """Owners number ``first`` up to ``first + count``."""
-    sorts = sorts_of(world)
+    sorts = owner_types(world)
     drawn = [_owner(world, sorts, index) for index in range(first, first + count)]
     most = world.population.held_out * world.population.kinds_per_owner
     width = max([most, *(len(entry.held_out) for entry in drawn)])
@@ -236,7 +236,7 @@ def draw(world: World, first: int, count: int) -> Owners:
         kinds=tuple(entry.kinds for entry in drawn),
         shots=np.stack([entry.shots for entry in drawn]),
         styles=np.stack([entry.styles for entry in drawn]),
-        taught=np.stack([entry.taught for entry in drawn]),
+        shot_labels=np.stack([entry.shot_labels for entry in drawn]),
         held_out=held,
         held_styles=held_styles,
         wanted=wanted,
@@ -251,7 +251,7 @@ class _Owner:
     kinds: tuple[str, ...]
     shots: Int64Array
     styles: Int64Array
-    taught: Int64Array
+    shot_labels: Int64Array
     held_out: Int64Array
     wanted: Int64Array
     style: int
@@ -259,7 +259,7 @@ class _Owner:
     changed: tuple[str, ...]
 
 
-def _owner(world: World, sorts: Sequence[Sort], index: int) -> _Owner:
+def _owner(world: World, sorts: Sequence[OwnerType], index: int) -> _Owner:
     population = world.population
     if world.seeds:
         random, sort = np.random.default_rng(world.seeds[index]), sorts[0]
@@ -281,23 +281,24 @@ def _owner(world: World, sorts: Sequence[Sort], index: int) -> _Owner:
     order = _order(population, world.shots * len(kinds), room, random)
     turns = {place: iter(rows[kind]) for place, kind in enumerate(kinds)}
     shots = np.array([next(turns[place]) for place in order], np.int64)
-    taught = np.array([classes[kinds[place]] for place in order], np.int64)
+    shot_labels = np.array([classes[kinds[place]] for place in order], np.int64)
     others = len(world.labels)
-    wrong = random.random(len(taught)) < population.wrong_labels
-    replaced = random.integers(0, max(1, others), len(taught))
-    taught = np.where(wrong & (others > 1), np.where(replaced == taught, (replaced + 1) % others, replaced), taught)
+    wrong = random.random(len(shot_labels)) < population.wrong_labels
+    replaced = random.integers(0, max(1, others), len(shot_labels))
+    replaced = np.where(replaced == shot_labels, (replaced + 1) % others, replaced)
+    shot_labels = np.where(wrong & (others > 1), replaced, shot_labels)
     style = 1 + int(random.integers(population.style.count)) if population.style else 0
     shown = style if population.style and population.style.learn == "styled" else 0
     if len(world.paired):
         partners = world.paired[np.arange(len(shots)) % len(world.paired)]
         labels = np.array([world.labels.index(world.row_labels[row]) for row in partners], np.int64)
-        shots, taught = (np.stack(pair, axis=1).ravel() for pair in ((shots, partners), (taught, labels)))
+        shots, shot_labels = (np.stack(pair, axis=1).ravel() for pair in ((shots, partners), (shot_labels, labels)))
     return _Owner(
         sort=change,
         kinds=kinds,
         shots=shots,
         styles=np.full(len(shots), shown, np.int64),
-        taught=taught,
+        shot_labels=shot_labels,
         held_out=np.concatenate([held[kind] for kind in kinds]),
         wanted=np.concatenate([np.full(len(held[kind]), classes[kind], np.int64) for kind in kinds]),
         style=style,

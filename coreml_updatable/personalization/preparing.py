@@ -11,11 +11,11 @@ from coreml_updatable.data.duplicates import groups_of
 from coreml_updatable.data.inputs import Fit, Float32Array, Int64Array, UInt8Array
 from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.errors import DataError, ModelError, UserError
-from coreml_updatable.personalization.contenders import Contender, Told, silent
+from coreml_updatable.personalization.contenders import Contender, StageProgress, silent
 from coreml_updatable.personalization.costs import agrees, cost_of, tried_with, updated
 from coreml_updatable.personalization.embedding import Embedded, RowOfData, enter, frozen_rows, listed_rows
 from coreml_updatable.personalization.laboratory import Entrant, Lab
-from coreml_updatable.personalization.owners import Owners, World, draw, sorts_of, split_rows
+from coreml_updatable.personalization.owners import Owners, World, draw, owner_types, split_rows
 from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.replay_sets import Choice, chosen
 from coreml_updatable.personalization.results import Cost
@@ -64,7 +64,7 @@ def prepare(
     data: Path,
     population: Population,
     settings: Settings,
-    told: Told = silent,
+    on_progress: StageProgress = silent,
     entered: "tuple[Entered, list[str]] | None" = None,
 ) -> Prepared:
     """Read the data once for each model and set up the laboratory.
@@ -76,7 +76,7 @@ def prepare(
     _expect_settings(models, settings)
     expect_data(models, data, population, settings)  # before any work
     started = time.perf_counter()
-    models_in, notes = entered or entered_models(models, data, population, settings, told)
+    models_in, notes = entered or entered_models(models, data, population, settings, on_progress)
     notes = list(notes)
     labels, more = _common_labels([one for one, _, _ in models_in])
     notes += more
@@ -151,18 +151,22 @@ Entered = list[tuple[Contender, Embedded, RunnableModel]]
 
 
 def entered_models(
-    models: Sequence[tuple[str, RunnableModel]], data: Path, population: Population, settings: Settings, result: Told
+    models: Sequence[tuple[str, RunnableModel]],
+    data: Path,
+    population: Population,
+    settings: Settings,
+    on_progress: StageProgress,
 ) -> tuple[Entered, list[str]]:
     entered: Entered = []
     notes = []
     refused: UserError | None = None
     for index, (name, model) in enumerate(models):
 
-        def on_progress(fraction: float, detail: str, place: int = index) -> None:
-            result((place + fraction) / len(models), detail)
+        def of_model(fraction: float, detail: str, place: int = index) -> None:
+            on_progress((place + fraction) / len(models), detail)
 
         try:
-            one, seen = enter(model, name, data, population.style, population.seed, settings.fit, on_progress)
+            one, seen = enter(model, name, data, population.style, population.seed, settings.fit, of_model)
         except (ModelError, DataError) as error:
             refused = refused or error
             notes.append(f"{name} is left out: {error}")
@@ -220,7 +224,7 @@ def expect_data(
         raise DataError("scenario: style is for pictures, the models read arrays; leave [style] out")
     rows = listed_rows(data, able[0], features)
     if rows is not None:
-        sorts_of(_divided(rows, range(len(rows)), common, population, settings))
+        owner_types(_divided(rows, range(len(rows)), common, population, settings))
 
 
 def _world(
@@ -229,7 +233,7 @@ def _world(
     rows = entered[0][1].rows
     kept, notes = _distinct(entered)
     world = _divided(rows, kept.tolist(), labels, population, settings)
-    sorts_of(world)
+    owner_types(world)
     return kept, world, notes
 
 

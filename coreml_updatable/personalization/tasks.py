@@ -33,12 +33,12 @@ def by_tasks(lab: Lab, owners: Owners, index: int) -> Iterator[Found]:
             own = owners.new_label[owner] if one.is_knn or not owners.new_label[owner] else "".join(one.reserved[:1])
             names = [*world.labels, own]
             learned = world.learned(count)
-            taught = [names[place] for place in owners.taught[owner, :learned]]
+            shot_labels = [names[place] for place in owners.shot_labels[owner, :learned]]
             personal = model
-            if learned and all(taught):
+            if learned and all(shot_labels):
                 rows = [
                     frozen[look][row].with_features(**{target: labels.get(label, label)})
-                    for look, row, label in zip(owners.styles[owner], owners.shots[owner], taught, strict=False)
+                    for look, row, label in zip(owners.styles[owner], owners.shots[owner], shot_labels, strict=False)
                 ]
                 rows += [frozen[0][row].with_features(**{target: labels[world.row_labels[row]]}) for row in again]
                 personal = UpdateTask(model, rows, parameters=dict(one.parameters)).resume().model

@@ -14,7 +14,7 @@ from coreml_updatable.data.inputs import Fit, Int64Array
 from coreml_updatable.errors import BuildError, DataError
 from coreml_updatable.personalization.blocks import run_block
 from coreml_updatable.personalization.contenders import (
-    Told,
+    StageProgress,
     Values,
     changed,
     changed_head,
@@ -118,7 +118,7 @@ def tune(
     data: Path,
     population: Population,
     settings: TuneSettings,
-    result: Told = silent,
+    on_progress: StageProgress = silent,
 ) -> Chosen:
     """Return the values that serve the owners best, and what they gain over the model's own on the test owners.
 
@@ -129,14 +129,16 @@ def tune(
     asked = Settings(owners=settings.owners, shots=(0, settings.shots), references=False, workers=1, fit=settings.fit)
     for half in (0, 1):
         expect_data([(name, model)], data, population, replace(asked, half=half))
-    entered = entered_models([(name, model)], data, population, asked, result)
+    entered = entered_models([(name, model)], data, population, asked, on_progress)
     tuning, testing = (
         prepare([(name, model)], data, population, replace(asked, half=half), silent, entered).lab for half in (0, 1)
     )
-    return searched(tuning, testing, name, settings, result)
+    return searched(tuning, testing, name, settings, on_progress)
 
 
-def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told: Told = silent) -> Chosen:
+def searched(
+    tuning: Lab, testing: Lab, name: str, settings: TuneSettings, on_progress: StageProgress = silent
+) -> Chosen:
     """The same of the first contender of two laboratories that share no row."""
     optuna, own = _optuna(), replace(tuning, protocols=("at_once",))
     base = own.contenders[0]
@@ -152,7 +154,7 @@ def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told:
         values = proposed(trial, base, settings.replay)
         result = tried(own, values, settings.owners)
         output.append(result)
-        told(min(0.95, len(output) / settings.budget), f"{len(output)} of {settings.budget} settings")
+        on_progress(min(0.95, len(output) / settings.budget), f"{len(output)} of {settings.budget} settings")
         return _merit(result, settings.forgetting)
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -162,8 +164,8 @@ def searched(tuning: Lab, testing: Lab, name: str, settings: TuneSettings, told:
     study.enqueue_trial(as_proposal(defaults, settings.replay))
     study.optimize(objective, n_trials=settings.budget)
     best = max(output, key=lambda item: _merit(item, settings.forgetting))
-    result = _judged(testing, own, name, defaults, best, output, settings)
-    told(1.0, f"{len(output)} settings on {settings.owners} owners, the best on {settings.test_owners} others")
+    result = _evaluated(testing, own, name, defaults, best, output, settings)
+    on_progress(1.0, f"{len(output)} settings on {settings.owners} owners, the best on {settings.test_owners} others")
     samples = best.values.get("baseSamples", defaults.get("baseSamples"))
     return Chosen(
         result,
@@ -194,7 +196,7 @@ def _merit(trial: Trial, bound: float) -> float:
     return trial.personal + 0.01 * trial.mean if trial.is_allowed(bound) else -(trial.forgetting - bound)
 
 
-def _judged(
+def _evaluated(
     testing: Lab,
     tuning: Lab,
     name: str,

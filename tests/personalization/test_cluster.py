@@ -37,12 +37,12 @@ def test_a_worker_that_dies_changes_nothing(prepared: Any) -> None:
             workers = list(client.run(os.getpid).values())
         killed: list[int] = []
 
-        def told(_fraction: float, _detail: str) -> None:
+        def on_progress(_fraction: float, _detail: str) -> None:
             if not killed:
                 killed.append(workers[0])
                 os.kill(workers[0], signal.SIGKILL)
 
-        result = run(prepared, SETTINGS, told, dask=cluster.scheduler_address)
+        result = run(prepared, SETTINGS, on_progress, dask=cluster.scheduler_address)
     assert killed
     here = run(prepared, SETTINGS)
     assert result.entrants == here.entrants

@@ -16,7 +16,7 @@ from coreml_updatable.personalization import measures, preparing
 from coreml_updatable.personalization.answers import Answers
 from coreml_updatable.personalization.blocks import Block, BlockResult, run_block
 from coreml_updatable.personalization.compare import run
-from coreml_updatable.personalization.gathering import taught
+from coreml_updatable.personalization.gathering import training_effect
 from coreml_updatable.personalization.laboratory import PROTOCOLS, Lab, last_point
 from coreml_updatable.personalization.measures import PERSONAL, WORST
 from coreml_updatable.personalization.owners import OwnerSplit, World, draw
@@ -50,7 +50,7 @@ def test_nothing_that_is_learned_is_tested_on(prepared: Prepared) -> None:
         assert not set(shots.tolist()) & set(held.tolist())
     assert set(owners.sorts) == {"new_kind", "relabel", "new_label", "same"}
     wrong = np.mean(
-        [shot != want for shot, want in zip(owners.taught.ravel(), owners.wanted[:, :5].ravel(), strict=True)]
+        [shot != want for shot, want in zip(owners.shot_labels.ravel(), owners.wanted[:, :5].ravel(), strict=True)]
     )
     assert 0.02 < wrong < 0.25
 
@@ -211,7 +211,7 @@ def test_pictures_that_are_learned_from_widen_an_interval_as_other_pictures_woul
         ]
         rows = np.array(drawn)
         values = quality[rows].mean(axis=1) + 0.05 * random.normal(size=count)
-        result.append(taught(values, rows, np.ones(count, bool), shots * kinds, lab).std())
+        result.append(training_effect(values, rows, np.ones(count, bool), shots * kinds, lab).std())
         wanted.append(np.sqrt(sum(quality[pool].var() / 30 for pool in pools.values()) / 4))
     assert np.mean(result) == pytest.approx(np.mean(wanted), rel=0.15, abs=1e-3)
 
@@ -313,7 +313,7 @@ def test_a_head_of_two_layers_is_trained_as_by_update_tasks(
     owner = draw(setup.lab.world, 0, 1)
     names = [setup.names[row].rstrip("]").split("[") for row in owner.shots[0]]
     target = str(model.message.description.predictedFeatureName)
-    labels = [setup.lab.world.labels[label] for label in owner.taught[0]]
+    labels = [setup.lab.world.labels[label] for label in owner.shot_labels[0]]
     rows = [
         {"point": np.load(photos / file)[int(row)], target: label}
         for (file, row), label in zip(names, labels, strict=True)

@@ -84,12 +84,12 @@ def test_a_local_worker_that_is_killed_is_one_sentence_and_what_is_there_is_gone
 ) -> None:
     settings = Settings(owners=64, shots=SHOTS, workers=2, block=2)
 
-    def told(_share: float, _detail: str) -> None:
+    def on_progress(_share: float, _detail: str) -> None:
         for process in multiprocessing.active_children():
             process.kill()
 
     with pytest.raises(BuildError, match="--resume"):
-        run(prepared, settings, told, kept=tmp_path)
+        run(prepared, settings, on_progress, kept=tmp_path)
     assert list(tmp_path.glob("owners-*.npz"))
     result = run(prepared, settings, kept=tmp_path, resume=True)
     assert replace(result, seconds={}) == replace(run(prepared, replace(settings, workers=1)), seconds={})

@@ -6,7 +6,7 @@ from pathlib import Path
 from coreml_updatable.building.recipe_extras import lacking_weights
 from coreml_updatable.cli.options import Builds, Samples
 from coreml_updatable.cli.output import note
-from coreml_updatable.converting.registry import find_converter, needs_of, told_lacking
+from coreml_updatable.converting.registry import find_converter, missing_extras_sentence, needs_of
 from coreml_updatable.errors import BuildError, UserError
 from coreml_updatable.installing import bare_command
 from coreml_updatable.recipes.file import read_any_recipe
@@ -22,7 +22,7 @@ def every_sample(samples: Path) -> Iterator[tuple[str, str | None]]:
 
 def left_out(recipe: AnyRecipe) -> str | None:
     if isinstance(recipe, FixedRecipe):
-        return told_lacking(recipe.extras)
+        return missing_extras_sentence(recipe.extras)
     if recipe.data.draw is None and recipe.data.load is None:
         return "it has no data; build it with DATA=folder"
     source = recipe.source.options()
@@ -33,7 +33,7 @@ def left_out(recipe: AnyRecipe) -> str | None:
     needs = needs_of(find_converter(recipe.source.converter))
     if needs.missing:
         return f"{', '.join(needs.missing)} is not installed; run: {needs.command}"
-    return told_lacking(recipe.extras)
+    return missing_extras_sentence(recipe.extras)
 
 
 def models(

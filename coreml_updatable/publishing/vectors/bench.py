@@ -149,10 +149,10 @@ class _Exercise:
     def raw(self) -> tuple[InputArray, ...]:
         return self.rows.raw
 
-    def document(self, feature: str, label: str, taught: Sequence[Picture | Array]) -> Exercise:
+    def document(self, feature: str, label: str, shots: Sequence[Picture | Array]) -> Exercise:
         update = None
         if self.trial is not None:
-            rows: tuple[Row, ...] = tuple({feature: taught[index], label: said} for index, said in self.trial.rows)
+            rows: tuple[Row, ...] = tuple({feature: shots[index], label: said} for index, said in self.trial.rows)
             update = Update(parameters=self.trial.parameters, rows=rows)
         return Exercise(
             name=self.name,

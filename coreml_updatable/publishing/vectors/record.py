@@ -63,7 +63,7 @@ def record(
     """
     files: dict[str, bytes] = {}
     asked = [_named(item, f"{FOLDER}/picture-{index:02}.png", files) for index, item in enumerate(given, start=1)]
-    taught = [_named(one, f"{FOLDER}/owner-{index:02}.png", files) for index, (one, _) in enumerate(learned, start=1)]
+    shots = [_named(one, f"{FOLDER}/owner-{index:02}.png", files) for index, (one, _) in enumerate(learned, start=1)]
     update = summarize(model).update
     known = {parameter.name: parameter for parameter in update.parameters} if update else {}
     bench = Bench(load(model), feature, label, known)
@@ -79,13 +79,13 @@ def record(
         values = tuple(_known(item, names) or _named(item, _by_content(item), files) for item in further.raw)
         exercises.append(replace(further, values=values))
     unnoticed = unnoticed_mistakes(bench, [exercise for exercise in exercises if exercise.trial is not None])
-    result = [exercise.document(feature, label, taught) for exercise in exercises]
+    result = [exercise.document(feature, label, shots) for exercise in exercises]
     if replayed and not remembers(bench.model):
         again = [_named(one, f"{replay_pictures}-{index:02}.png", files) for index, (one, _) in enumerate(replayed, 1)]
         both = [*learned, *replayed]
         rows = bench.rows(given, [one for one, _ in both])
         mixed = bench.exercise(WITH_REPLAY, rows, TrialUpdate(parameters, tuple(enumerate(said for _, said in both))))
-        result.append(replace(mixed, values=tuple(asked)).document(feature, label, [*taught, *again]))
+        result.append(replace(mixed, values=tuple(asked)).document(feature, label, [*shots, *again]))
         if story.trial is not None and off(mixed, bench.run(rows, story.trial)) <= 1:
             unnoticed.append("without the replay set")
     target = fitted_as(model)
