@@ -28,7 +28,7 @@ EPOCHS = 10
 
 
 @dataclass(frozen=True)
-class Went:
+class Conversion:
     """How a network went. Seconds are of the processor, so that other work on the machine does not count."""
 
     name: str
@@ -47,7 +47,7 @@ class Went:
     warnings: tuple[str, ...]
 
 
-def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
+def measure(name: str, make: Callable[[Path], Source] | None = None) -> Conversion:
     """Drawn, converted, marked, checked, compared and trained on eight rows of two labels.
 
     The network is that of the page called ``name``, or what ``make`` saves.
@@ -61,7 +61,7 @@ def went(name: str, make: Callable[[Path], Source] | None = None) -> Went:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began = time.process_time()
     losses = learn(result)
-    return Went(
+    return Conversion(
         name,
         source.note,
         int(result.facts["parameters"]),
@@ -113,4 +113,4 @@ def _share(result: Finished) -> float:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    sys.stdout.write(json.dumps(dataclasses.asdict(went(sys.argv[1]))) + "\n")
+    sys.stdout.write(json.dumps(dataclasses.asdict(measure(sys.argv[1]))) + "\n")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.architecture import EPOCHS, PHOTOS, Went
+from benchmarks.architecture import EPOCHS, PHOTOS, Conversion
 from benchmarks.architecture_sources import SOURCES
 from benchmarks.figure import Figure
 from coreml_updatable.building.prove import ALLOWED_DIFFERENCE
@@ -24,15 +24,15 @@ def figures() -> Iterator[Figure]:
     """One figure a network; the page grows with each."""
     table, shared = [], False
     for name in SOURCES:
-        went = run(name)
-        table.append(went)
+        measure = run(name)
+        table.append(measure)
         shared = shared or os.getloadavg()[1] > SHARED
         write_atomically(PAGE, page(table, shared=shared).encode())
-        ours = f"{went.seconds:.1f} s, {went.peak:.0f} MB, {went.difference:.1g}"
+        ours = f"{measure.seconds:.1f} s, {measure.peak:.0f} MB, {measure.difference:.1g}"
         yield Figure(f"{name}: convert, mark, check, compare", ours, f"difference at most {ALLOWED_DIFFERENCE:g}")
 
 
-def run(name: str) -> Went:
+def run(name: str) -> Conversion:
     """In a child process, so that its peak of memory is its own; a failing one ends the benchmark with its words."""
     child = subprocess.run(
         [sys.executable, "-m", "benchmarks.architecture", name],
@@ -45,10 +45,10 @@ def run(name: str) -> Went:
     if child.returncode:
         sys.exit(f"{name}: {child.stderr.strip().splitlines()[-1] if child.stderr.strip() else 'failed'}")
     fields = json.loads(child.stdout)
-    return Went(**{**fields, "losses": tuple(fields["losses"]), "warnings": tuple(fields["warnings"])})
+    return Conversion(**{**fields, "losses": tuple(fields["losses"]), "warnings": tuple(fields["warnings"])})
 
 
-def page(table: Sequence[Went], *, shared: bool) -> str:
+def page(table: Sequence[Conversion], *, shared: bool) -> str:
     """`docs/architectures.md` in words and one table; ``shared``: whether the machine had other work meanwhile."""
     rows = "\n".join(_row(item) for item in table)
     noted = sorted({f"- {item.name}: {result}" for item in table for result in item.warnings})
@@ -81,17 +81,17 @@ was downloaded. Peak memory includes the source, coremltools and the comparison.
 """
 
 
-def _row(went: Went) -> str:
+def _row(measure: Conversion) -> str:
     cells = (
-        went.name,
-        f"{went.parameters / 1e6:.1f} M",
-        f"{went.megabytes:.1f} MB",
-        f"{went.seconds:.0f}",
-        f"{went.peak / 1024:.1f} GB",
-        f"{went.difference:.0e}",
-        went.layer,
-        f"{went.share:.1%}",
-        f"{went.update:.1f} s",
-        f"{went.losses[0]:.2f} → {went.losses[-1]:.2f}",
+        measure.name,
+        f"{measure.parameters / 1e6:.1f} M",
+        f"{measure.megabytes:.1f} MB",
+        f"{measure.seconds:.0f}",
+        f"{measure.peak / 1024:.1f} GB",
+        f"{measure.difference:.0e}",
+        measure.layer,
+        f"{measure.share:.1%}",
+        f"{measure.update:.1f} s",
+        f"{measure.losses[0]:.2f} → {measure.losses[-1]:.2f}",
     )
     return f"| {' | '.join(cells)} |"

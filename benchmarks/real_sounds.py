@@ -92,7 +92,7 @@ def speech_embedding() -> Callable[[Any], Float64Array]:
     return embedded
 
 
-def judged(features: Float64Array, classes: Any) -> Any:
+def cross_validated(features: Float64Array, classes: Any) -> Any:
     """Whether a logistic regression that never saw it names the class of each row: bool [n]."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
@@ -110,8 +110,8 @@ def section(stamps: Path) -> str:
     """The part of the page."""
     waves, classes = sounds(stamps)
     embedded = speech_embedding()
-    ours = judged(np.stack([log_mel(wave) for wave in waves]), classes)
-    theirs = judged(np.stack([embedded(wave) for wave in waves]), classes)
+    ours = cross_validated(np.stack([log_mel(wave) for wave in waves]), classes)
+    theirs = cross_validated(np.stack([embedded(wave) for wave in waves]), classes)
     apart, low, high = difference(ours.tolist(), theirs.tolist())
     counted = ", ".join(f"{int((classes == index).sum())} of {name}" for index, name in enumerate(CLASSES))
     better = "beats" if low > 0 else "does not beat"

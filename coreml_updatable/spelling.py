@@ -25,7 +25,7 @@ _COMMAND = re.compile(
     r"`?coreml-updatable (?P<name>check|convert|mark|knn|layout|inspect)\b(?: (?P<model>[A-Z]+)(?P<options>(?: --\S+"
     r"(?: (?!--)\S+)?)*))?`?"
 )
-Given = ParamSpec("Given")
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
@@ -36,11 +36,11 @@ def in_python(sentence: str) -> str:
     return re.sub(r"(?<=['\]]) (?=[a-z_]+=['\[])", ", ", written)
 
 
-def spelled_in_python(function: Callable[Given, Result]) -> Callable[Given, Result]:
+def spelled_in_python(function: Callable[P, Result]) -> Callable[P, Result]:
     """``function``, whose errors advise keyword arguments."""
 
     @wraps(function)
-    def translated(*arguments: Given.args, **options: Given.kwargs) -> Result:
+    def translated(*arguments: P.args, **options: P.kwargs) -> Result:
         try:
             return function(*arguments, **options)
         except UserError as error:

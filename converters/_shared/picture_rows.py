@@ -18,17 +18,17 @@ def picture_rows(inputs: Sequence[ImageInput | ArrayInput]) -> tuple[Row, ...]:
     """
     if not all(isinstance(given, ImageInput) for given in inputs):
         return ()
-    chance = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     return tuple(
-        {given.name: _picture(given, side, chance) for given in inputs if isinstance(given, ImageInput)}
+        {given.name: _picture(given, side, generator) for given in inputs if isinstance(given, ImageInput)}
         for side in SIDES
     )
 
 
-def _picture(given: ImageInput, side: int, chance: np.random.Generator) -> UInt8Array:
+def _picture(given: ImageInput, side: int, generator: np.random.Generator) -> UInt8Array:
     """Return uint8 [height, width, channels], or [height, width] for grayscale."""
     height, width = (side or given.height), (side or given.width)
-    low = int(chance.integers(0, 128))
-    pixels: UInt8Array = chance.integers(low, low + 128, (height, width, given.channels), np.uint8)
+    low = int(generator.integers(0, 128))
+    pixels: UInt8Array = generator.integers(low, low + 128, (height, width, given.channels), np.uint8)
     pixels = pixels[np.arange(given.height) * height // given.height][:, np.arange(given.width) * width // given.width]
     return pixels if given.channels > 1 else np.asarray(pixels[..., 0])

@@ -64,7 +64,7 @@ def _fits(item: Input, value: Any) -> bool:
             return False
     raise SourceError(
         f"input {item.name!r}: has the shape {list(result)}, but the graph expects {[w or 'any' for w in wanted]}; "
-        f"pass {as_typed(item.name, wanted, whole=is_whole(value))}"
+        f"pass {as_typed(item.name, wanted, whole=is_integer(value))}"
     )
 
 
@@ -107,7 +107,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(lengths[1:])
 
 
-def is_whole(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     from onnx import TensorProto
 
     return value.type.tensor_type.elem_type in (TensorProto.INT32, TensorProto.INT64)
@@ -129,9 +129,9 @@ def _own(value: Any, picture: str) -> Input:
         lengths = [length or "any" for length in shape]
         raise SourceError(
             f"input {value.name!r}: has no fixed shape ({lengths}); pass "
-            f"{as_typed(picture if len(shape) == 3 else identifier(value.name), shape, whole=is_whole(value))}"
+            f"{as_typed(picture if len(shape) == 3 else identifier(value.name), shape, whole=is_integer(value))}"
         )
-    return ArrayInput(identifier(value.name), shape, whole=is_whole(value))
+    return ArrayInput(identifier(value.name), shape, whole=is_integer(value))
 
 
 def identifier(name: str) -> str:

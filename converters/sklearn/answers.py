@@ -36,12 +36,12 @@ def answers_of(estimator: Any, name: str) -> Callable[[Sequence[Row]], Float64Ar
 
 def rows_for(classifier: Any, linear: Sequence[Linear], name: str, seed: int) -> tuple[Row, ...]:
     """Return rows from a standard normal distribution, or near the samples of a k-NN, as before the linear steps."""
-    chance = np.random.default_rng(seed)
-    drawn = chance.standard_normal((DRAWN, feature_count(classifier)))
+    generator = np.random.default_rng(seed)
+    drawn = generator.standard_normal((DRAWN, feature_count(classifier)))
     if is_neighbors(classifier):
         samples = np.asarray(classifier._fit_X, np.float64)
         spread = samples.std(axis=0) + 1e-3
-        drawn = samples[chance.integers(len(samples), size=DRAWN)] + 0.3 * spread * drawn
+        drawn = samples[generator.integers(len(samples), size=DRAWN)] + 0.3 * spread * drawn
     for step in reversed(linear):
         drawn = step.undo(drawn)
     rows = drawn.astype(np.float32)

@@ -16,7 +16,7 @@ from coreml_updatable.spec.messages import Model
 if TYPE_CHECKING:
     from torch import nn
 
-    from .given import Given
+    from .source_network import SourceNetwork
 
 
 @overload
@@ -121,9 +121,9 @@ def _finished(request: SourceRequest) -> ConvertedSource:
     from torch.jit import ScriptModule
 
     from .finished import finished
-    from .given import given_network
+    from .source_network import load_source_network
 
-    given = given_network(request)
+    given = load_source_network(request)
     return finished(
         _as_run(given.network, given),
         given.inputs,
@@ -137,8 +137,8 @@ def _finished(request: SourceRequest) -> ConvertedSource:
     )
 
 
-def _as_run(network: "nn.Module", given: "Given") -> "nn.Module":
+def _as_run(network: "nn.Module", given: "SourceNetwork") -> "nn.Module":
     """Return ``network`` for pictures with the channels first and token ids in 32 bits."""
-    from .given import channels_first, with_long
+    from .source_network import channels_first, with_long
 
     return with_long(channels_first(network, given.inputs) if given.channels_last else network, given.inputs)

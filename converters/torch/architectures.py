@@ -79,16 +79,16 @@ def create(architecture: str, classes: int | None = None) -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the initial values, which are replaced
         if library == "timm":
-            network = import_library("timm").create_model(name, pretrained=False, **_given(num_classes=classes))
+            network = import_library("timm").create_model(name, pretrained=False, **_without_none(num_classes=classes))
         else:
             options = {"transform_input": True, "init_weights": False} if name in INCEPTIONS else {}
             models = import_library("torchvision").models
-            network = models.get_model(name, weights=None, **options, **_given(num_classes=classes))
+            network = models.get_model(name, weights=None, **options, **_without_none(num_classes=classes))
     assert isinstance(network, nn.Module)
     return network
 
 
-def _given(**options: int | None) -> dict[str, int]:
+def _without_none(**options: int | None) -> dict[str, int]:
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -52,7 +52,7 @@ def finished(
     """
     _expect_within_bounds(network.eval(), inputs)
     request, scaling = as_it_takes_them(network, inputs, request)
-    single = one_answer(network, _given_first(inputs, request), request)
+    single = one_answer(network, _example_batches(inputs, request), request)
     notes = (*notes, *scaling, *notes_on_scaling(inputs, request))
     facts = dict(facts or {})
     if request.head == "new":
@@ -71,8 +71,8 @@ def finished(
     notes = (*notes, *result.notes)
     if not known:
         notes = (*notes, f"the source has no labels; they are the numbers 0 to {result.classes - 1}")
-    given = _Given(result.network.eval(), inputs, request, softmax=result.softmax)
-    asked = _Given(single if original is None else _like(original.eval(), inputs, request), inputs, request)
+    given = _Normalized(result.network.eval(), inputs, request, softmax=result.softmax)
+    asked = _Normalized(single if original is None else _like(original.eval(), inputs, request), inputs, request)
     return ConvertedSource(
         model=core_ml_of(given, inputs),
         labels=known or tuple(range(result.classes)),
@@ -99,28 +99,30 @@ def _expect_within_bounds(network: nn.Module, inputs: Sequence[Input]) -> None:
         return
 
 
-def _given_first(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
+def _example_batches(inputs: Sequence[Input], request: SourceRequest) -> list[Tensor]:
     """Return a batch of one row of each input, as the network receives it."""
-    return _Given(nn.Identity(), inputs, request).scaled([batch_of(value, example(value)) for value in inputs])
+    return _Normalized(nn.Identity(), inputs, request).scaled([batch_of(value, example(value)) for value in inputs])
 
 
 def _like(original: nn.Module, inputs: Sequence[Input], request: SourceRequest) -> nn.Module:
-    return one_answer(original, _given_first(inputs, request), request)
+    return one_answer(original, _example_batches(inputs, request), request)
 
 
 def _scores(
-    result: ClassOutput, asked: "_Given", inputs: Sequence[Input], request: SourceRequest
+    result: ClassOutput, asked: "_Normalized", inputs: Sequence[Input], request: SourceRequest
 ) -> Callable[[Sequence[Row]], Float64Array] | None:
     scores = result.scores
     if scores is not None:
         return lambda rows: _numpy(scores(_said(asked, inputs, rows)))
     if result.inner is None:
         return None
-    inner = _Given(result.inner.eval(), inputs, request)
+    inner = _Normalized(result.inner.eval(), inputs, request)
     return lambda rows: _numpy(_said(inner, inputs, rows))
 
 
-def _precise(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array | None:
+def _precise(
+    result: ClassOutput, asked: "_Normalized", inputs: Sequence[Input], rows: Sequence[Row]
+) -> Float64Array | None:
     """Return the source's probabilities in 64 bits; None for a network that only runs in 32."""
     try:
         wide = copy.deepcopy(asked).double()
@@ -135,7 +137,7 @@ def _precise(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows
 ROUNDED = 4  # times that weights are moved, each once with oneDNN's sums and once with torch's own
 
 
-def _rounding(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
+def _rounding(result: ClassOutput, asked: "_Normalized", inputs: Sequence[Input], rows: Sequence[Row]) -> Float64Array:
     """Return how far the source itself may be from ``_precise`` in 32 bits, the largest difference of each row.
 
     No order of the sums is the right one, and folding a normalization rounds every weight once more.
@@ -143,11 +145,11 @@ def _rounding(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], row
     exact, largest = _precise(result, asked, inputs, rows), np.zeros(len(rows))
     if exact is None:
         return largest
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for draw in range(1 + ROUNDED):
         moved = copy.deepcopy(asked)
         if draw:
-            _move(moved, chance)
+            _move(moved, generator)
         for fast in (True, False):
             with torch.backends.mkldnn.flags(enabled=fast):
                 answers = _numpy(result.probabilities(_said(moved, inputs, rows)))
@@ -155,12 +157,12 @@ def _rounding(result: ClassOutput, asked: "_Given", inputs: Sequence[Input], row
     return largest
 
 
-def _move(network: nn.Module, chance: torch.Generator) -> None:
+def _move(network: nn.Module, generator: torch.Generator) -> None:
     """Move each weight to one of the two 32-bit numbers beside it."""
     with torch.no_grad():
         for weight in network.parameters():
             if weight.dtype == torch.float32:
-                up = torch.rand(weight.shape, generator=chance) < 0.5
+                up = torch.rand(weight.shape, generator=generator) < 0.5
                 weight.copy_(torch.nextafter(weight, torch.where(up, torch.inf, -torch.inf)))
 
 
@@ -168,7 +170,7 @@ def _wide(batch: Tensor) -> Tensor:
     return batch.double() if batch.is_floating_point() else batch
 
 
-class _Given(nn.Module):
+class _Normalized(nn.Module):
     """The network with normalization of pictures and a batch axis for arrays, and a softmax after it if needed."""
 
     def __init__(
@@ -218,7 +220,7 @@ def _batches(inputs: Sequence[Input], rows: Sequence[Row]) -> list[Tensor]:
     return batches
 
 
-def _said(given: _Given, inputs: Sequence[Input], rows: Sequence[Row]) -> Tensor:
+def _said(given: _Normalized, inputs: Sequence[Input], rows: Sequence[Row]) -> Tensor:
     """Return float64 [n, numbers], computed row by row, so that batching cannot affect the result."""
     with torch.no_grad():
         return torch.cat([given.on(_batches(inputs, [row])) for row in rows]).double()

@@ -32,7 +32,7 @@ def load_network(source: TorchSource, request: ConversionRequest) -> nn.Module:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     if source.factory is not None:
-        network = made_by(source.factory, request.folder, classes, request.trust_code)
+        network = call_factory(source.factory, request.folder, classes, request.trust_code)
         if source.weights == "pretrained" and new_head(network) is None:
             raise SourceError(
                 f'{source.factory}: source.weights is "pretrained", expected a network that is frozen except for one '
@@ -112,7 +112,7 @@ def check_answer(network: nn.Module, given: Input, classes: int) -> None:
         )
 
 
-def made_by(reference: str, folder: Path, classes: int, trusted: bool = False) -> nn.Module:
+def call_factory(reference: str, folder: Path, classes: int, trusted: bool = False) -> nn.Module:
     """Call the function ``reference``, "file.py:name" in ``folder``, with the number of classes."""
     factory = load_function(folder, reference, trusted)
     try:

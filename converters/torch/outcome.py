@@ -240,14 +240,14 @@ def _batches(inputs: Sequence[Input]) -> list[Tensor]:
 
 def _looks(network: nn.Module, inputs: Sequence[Input]) -> Tensor:
     """Return its outputs for a few random rows, in float64."""
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     answers = []
     with torch.no_grad():
         for _ in range(LOOKS):
             rows = [
-                torch.randint(0, 2, value.shape, generator=chance, dtype=torch.int32)
+                torch.randint(0, 2, value.shape, generator=generator, dtype=torch.int32)
                 if isinstance(value, ArrayInput) and value.whole
-                else torch.rand(example(value).shape, generator=chance)
+                else torch.rand(example(value).shape, generator=generator)
                 for value in inputs
             ]
             answers.append(network(*(batch_of(value, row) for value, row in zip(inputs, rows, strict=True))))

@@ -89,13 +89,13 @@ def recombined(graph: Graph, scores: str) -> SeveralHeads | None:
         offset = mapped(torch.zeros(count))
         if not offset.isfinite().all():
             return None
-        chance = torch.Generator().manual_seed(0)
-        one, other = torch.randn(2, count, generator=chance)
+        generator = torch.Generator().manual_seed(0)
+        one, other = torch.randn(2, count, generator=generator)
         if not _close(mapped(one + other) + offset, mapped(one) + mapped(other), 1):  # before each output is probed
             return None
         factors = torch.stack([mapped(row) - offset for row in torch.eye(count)], 1)
         for far in FAR:
-            vector = torch.randn(count, generator=chance) * far
+            vector = torch.randn(count, generator=generator) * far
             if not _close(mapped(vector), factors @ vector.double() + offset, far):
                 return None
     return SeveralHeads((term.features,), (factors @ term.weight).float(), (factors @ term.bias + offset).float(), 1)

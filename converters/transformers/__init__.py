@@ -17,7 +17,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     from .folder import read_folder
     from .head import labels_for
     from .hub import PREFIX, downloaded_folder
-    from .inputs import given_to
+    from .inputs import read_inputs
     from .module import module_of, quiet
 
     source = request.source
@@ -25,7 +25,7 @@ def convert(request: SourceRequest) -> ConvertedSource:
     folder = read_folder(
         downloaded_folder(source.removeprefix(PREFIX), request.trust_code) if by_name else source, request.trust_code
     )
-    given = given_to(folder, request)
+    given = read_inputs(folder, request)
     reference = "the Hugging Face model"
     with reproducible(request.seed), quiet():
         module, facts = module_of(folder)

@@ -25,7 +25,7 @@ class ReadInputs:
     rows: tuple[Row, ...] = ()
 
 
-def given_to(folder: Folder, request: SourceRequest) -> ReadInputs:
+def read_inputs(folder: Folder, request: SourceRequest) -> ReadInputs:
     most = 2 if folder.kind == "text" else 1
     if len(request.inputs) > most:
         raise SourceError(
@@ -124,9 +124,9 @@ def _text(folder: Folder, request: SourceRequest) -> ReadInputs:
     names = [item.name for item in given]
     ids = ArrayInput(names[0], (length,), whole=True)
     mask = ArrayInput(names[1] if len(names) > 1 else "attention_mask", (length,), whole=True)
-    chance, rows = np.random.default_rng(request.seed), list[Row]()
+    generator, rows = np.random.default_rng(request.seed), list[Row]()
     for index in range(ROWS):
         tokens = max(1, length - index * length // ROWS)
         here = (np.arange(length) < tokens).astype(np.int32)
-        rows.append({ids.name: (chance.integers(0, words, length) * here).astype(np.int32), mask.name: here})
+        rows.append({ids.name: (generator.integers(0, words, length) * here).astype(np.int32), mask.name: here})
     return ReadInputs((ids, mask), request, tuple(rows))

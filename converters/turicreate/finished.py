@@ -77,24 +77,24 @@ def rows_by_chance(model: Model, seed: int) -> tuple[Row, ...]:
 
     Single numbers are integers, which Turi Create accepts for both types of numbers.
     """
-    chance = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     inputs = model.description.input
-    return tuple({str(value.name): _value(value, model, chance) for value in inputs} for _ in range(ROWS))
+    return tuple({str(value.name): _value(value, model, generator) for value in inputs} for _ in range(ROWS))
 
 
-def _value(feature: FeatureDescription, model: Model, chance: np.random.Generator) -> Any:
+def _value(feature: FeatureDescription, model: Model, generator: np.random.Generator) -> Any:
     match feature.type.WhichOneof("Type"):
         case "imageType":
             image = feature.type.imageType
             channels = COLOR_SPACES[image.colorSpace][1]
-            return chance.integers(0, 256, (int(image.height), int(image.width), channels), np.uint8)
+            return generator.integers(0, 256, (int(image.height), int(image.width), channels), np.uint8)
         case "multiArrayType":
-            return chance.standard_normal(tuple(feature.type.multiArrayType.shape), np.float32)
+            return generator.standard_normal(tuple(feature.type.multiArrayType.shape), np.float32)
         case "stringType":
-            return str(chance.choice(_known_values(model, str(feature.name))))
+            return str(generator.choice(_known_values(model, str(feature.name))))
         case "dictionaryType":
-            return {key: float(chance.integers(-5, 6)) for key in _known_values(model, str(feature.name))}
-    return float(chance.integers(-5, 6))
+            return {key: float(generator.integers(-5, 6)) for key in _known_values(model, str(feature.name))}
+    return float(generator.integers(-5, 6))
 
 
 def _known_values(model: Model, feature: str) -> list[str]:

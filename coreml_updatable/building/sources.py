@@ -96,7 +96,7 @@ def collect(request: BuildRequest, tell: Tell) -> Dataset:
         )
 
     packed = remembered(request.cache, PICTURES, request.data_key, make)
-    if not all(values.is_whole() for values in _stored(packed, store)):
+    if not all(values.is_complete() for values in _stored(packed, store)):
         (request.cache / f"{PICTURES}.npz").unlink()
         packed = remembered(request.cache, PICTURES, request.data_key, make)
     for other in set(request.cache.glob(f"{PICTURES}-*")) - {store}:

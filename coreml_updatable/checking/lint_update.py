@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import isfinite
 
-from coreml_updatable.checking.parameters import out_of_range, real_parameters, whole_parameters
+from coreml_updatable.checking.parameters import integer_parameters, out_of_range, real_parameters
 from coreml_updatable.checking.problem import Finding
 from coreml_updatable.spec.features import feature_named
 from coreml_updatable.spec.graph import loss_blobs, needed_layers
@@ -28,9 +28,9 @@ def values_sensible(model: Model) -> Iterator[Finding]:
                 yield Finding(name, f"the default is {value:g}", "a number above 0")
         elif not 0 <= value <= 1:
             yield Finding(name, f"the default is {value:g}", "a number from 0 to 1")
-    for name, whole in whole_parameters(model):
-        if name == "epochs" and whole.defaultValue > MAX_EPOCHS:
-            yield Finding(name, f"the default is {whole.defaultValue}", f"at most {MAX_EPOCHS}")
+    for name, parameter in integer_parameters(model):
+        if name == "epochs" and parameter.defaultValue > MAX_EPOCHS:
+            yield Finding(name, f"the default is {parameter.defaultValue}", f"at most {MAX_EPOCHS}")
 
 
 def momentum_in_range(model: Model) -> Iterator[Finding]:
@@ -42,9 +42,9 @@ def momentum_in_range(model: Model) -> Iterator[Finding]:
             yield Finding(name, f"the default {parameter.defaultValue:g} is outside its range", expected)
 
 
-def whole_sets_positive(model: Model) -> Iterator[Finding]:
+def integer_sets_positive(model: Model) -> Iterator[Finding]:
     """A set of mini-batch sizes or epochs contains nothing below 1, not even after the default."""
-    for name, parameter in whole_parameters(model):
+    for name, parameter in integer_parameters(model):
         values = list(parameter.set.values) if parameter.HasField("set") else []
         behind = values[values.index(parameter.defaultValue) :] if parameter.defaultValue in values else []
         for value in behind:
@@ -54,7 +54,7 @@ def whole_sets_positive(model: Model) -> Iterator[Finding]:
 
 def one_photo_enough(model: Model) -> Iterator[Finding]:
     """A mini-batch size of 1 and a single epoch are allowed, so that an app can make a small update with one photo."""
-    for name, parameter in whole_parameters(model):
+    for name, parameter in integer_parameters(model):
         if name not in ("miniBatchSize", "epochs"):
             continue
         in_set = not parameter.HasField("set") or 1 in parameter.set.values or not parameter.set.values

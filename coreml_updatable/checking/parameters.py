@@ -52,25 +52,25 @@ def real_defaults_in_range(model: Model) -> Iterator[Finding]:
 
 def counts_positive(model: Model) -> Iterator[Finding]:
     """The defaults of mini-batch size and epochs are 1 or more."""
-    for name, parameter in whole_parameters(model):
+    for name, parameter in integer_parameters(model):
         yield from default_positive(name, parameter)
 
 
 def counts_in_set(model: Model) -> Iterator[Finding]:
     """If mini-batch size or epochs have a set, it contains the default."""
-    for name, parameter in whole_parameters(model):
+    for name, parameter in integer_parameters(model):
         yield from default_in_set(name, parameter)
 
 
 def sets_positive(model: Model) -> Iterator[Finding]:
     """A set of mini-batch sizes or epochs contains nothing below 1 (Apple's compiler checks up to the default)."""
-    for name, parameter in whole_parameters(model):
+    for name, parameter in integer_parameters(model):
         yield from set_positive(name, parameter)
 
 
 def counts_in_range(model: Model) -> Iterator[Finding]:
     """If mini-batch size or epochs have a range, it starts at 1 or more and contains the default."""
-    for name, parameter in whole_parameters(model):
+    for name, parameter in integer_parameters(model):
         yield from default_in_range(name, parameter)
 
 
@@ -94,7 +94,7 @@ def real_parameters(model: Model) -> Iterator[tuple[str, Model]]:
                 yield name, getattr(result[1], name)
 
 
-def whole_parameters(model: Model) -> Iterator[tuple[str, Model]]:
+def integer_parameters(model: Model) -> Iterator[tuple[str, Model]]:
     """Yield mini-batch size and epochs, if they are set."""
     result = optimizer_of(model)
     if result is not None and result[1].HasField("miniBatchSize"):

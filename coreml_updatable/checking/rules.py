@@ -129,7 +129,7 @@ UPDATABLE_NETWORK = (
     Rule("L3.11", lint_network.layers_reach_loss, "clear its flag"),
     Rule("L7.7", lint_update.values_sensible, "change the default"),
     Rule("L7.8", lint_update.momentum_in_range, "change the default"),
-    Rule("L7.11", lint_update.whole_sets_positive, "remove it"),
+    Rule("L7.11", lint_update.integer_sets_positive, "remove it"),
     Rule("L7.13", lint_update.one_photo_enough, "widen the set or range", "apple/coremltools#517"),
     Rule("L8.7", lint_update.label_is_target, "run `mark` again"),
     Rule("L8.9", lint_update.inputs_listed, "copy the input's description"),

@@ -77,7 +77,7 @@ def labels(text: str, own: Sequence[str] | Sequence[int]) -> tuple[str, ...] | t
 Number = TypeVar("Number", int, float)
 
 
-def whole(option: str, text: str) -> "Int64Parameter":
+def int64_parameter(option: str, text: str) -> "Int64Parameter":
     """``default``, ``default:least..most`` or ``default:one,other,...``; BadParameter for anything else."""
     from coreml_updatable.marking.settings import Int64Parameter
 
@@ -90,7 +90,7 @@ def whole(option: str, text: str) -> "Int64Parameter":
     return Int64Parameter(value, allowed=tuple(_number(option, text, part, int) for part in allowed.split(",")))
 
 
-def real(option: str, text: str) -> "DoubleParameter":
+def double_parameter(option: str, text: str) -> "DoubleParameter":
     """``default`` or ``default:least..most``; the format knows no sets of real numbers."""
     from coreml_updatable.marking.settings import DoubleParameter
 

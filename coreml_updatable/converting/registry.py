@@ -68,7 +68,7 @@ def check_source(entry: EntryPoint, source: Mapping[str, Any]) -> None:
 def cross_validates(entry: EntryPoint, source: Mapping[str, Any]) -> bool:
     """Whether the converter fits the network of a recipe's [source] so cheaply that it can be cross-validated."""
     function: Callable[[Mapping[str, Any]], bool] | None
-    function = getattr(import_module(entry.module), "judges_by_folds", None)
+    function = getattr(import_module(entry.module), "cross_validates", None)
     return function is not None and function(source)
 
 

@@ -41,7 +41,7 @@ class StoredRows:
     def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self[:], dtype)
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the file holds all of the rows."""
         size = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
         return self.path.is_file() and self.path.stat().st_size >= (int(self.rows.max(initial=-1)) + 1) * size

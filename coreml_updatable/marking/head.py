@@ -134,21 +134,21 @@ def renew(network: NeuralNetwork, numbers: Sequence[int], last: int | None, outp
         if number == last:
             shape = (outputs, *shape[1:])
         bound = 1 / sqrt(max(1, prod(shape[1:])))
-        chance = _chance(seed, number)
-        weights = chance.uniform(-bound, bound, shape).astype(np.float32)
+        generator = _generator(seed, number)
+        weights = generator.uniform(-bound, bound, shape).astype(np.float32)
         params = getattr(layer, layer_kind(layer))
         biases = outputs if number == last else int(params.outputChannels)
-        bias = chance.uniform(-bound, bound, biases).astype(np.float32) if params.hasBias else None
+        bias = generator.uniform(-bound, bound, biases).astype(np.float32) if params.hasBias else None
         write_weights(layer, weights, bias, biases)
 
 
 def _renew_recurrent(layer: NeuralNetworkLayer, index: int, seed: int) -> None:
     widen_layer(layer, place(index, layer))
     bound = 1 / sqrt(max(1, int(layer.uniDirectionalLSTM.outputVectorSize)))
-    chance = _chance(seed, index)
+    generator = _generator(seed, index)
     for _, weights in weight_fields(layer):
-        write_floats(weights, chance.uniform(-bound, bound, weight_count(weights)).astype(np.float32))
+        write_floats(weights, generator.uniform(-bound, bound, weight_count(weights)).astype(np.float32))
 
 
-def _chance(seed: int, index: int) -> np.random.Generator:
+def _generator(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed % 2**64, index])

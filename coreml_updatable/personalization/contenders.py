@@ -102,7 +102,9 @@ def changed(item: Contender, values: Values) -> Contender:
         votes = replace(item.votes, uniform=values["weighting"] == "uniform")
         result = replace(item, parameters={**item.parameters, **given}, votes=votes)
         return (
-            _with_samples(result, kept_samples(item, int(values["baseSamples"]))) if "baseSamples" in values else result
+            _with_samples(result, herded_samples(item, int(values["baseSamples"])))
+            if "baseSamples" in values
+            else result
         )
     if item.layer is None:  # several layers, which keep their optimizer
         return replace(item, parameters={**item.parameters, **given})
@@ -134,7 +136,7 @@ def reserved_share(item: Contender) -> float | None:
     return float(reserved.sum() / (~reserved).sum() * np.exp(-below))
 
 
-def kept_samples(item: Contender, per_label: int) -> Int64Array:
+def herded_samples(item: Contender, per_label: int) -> Int64Array:
     """Numbers of the base samples that stay, those that stand best for their label, in their order."""
     assert item.samples is not None
     return np.sort(in_turn(item.samples, item.sample_labels, per_label, "herding"))

@@ -60,7 +60,7 @@ class Population(_Table):
     imbalance: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = 1.0  # first kind to last
 
     @model_validator(mode="after")
-    def _whole(self) -> "Population":
+    def _consistent(self) -> "Population":
         if self.test_share + self.reference_share >= 1:
             raise ValueError("test_share and reference_share leave no rows to owners, expected a sum below 1")
         if self.sorts and not any(brings.weight for _, brings in self.sorts):

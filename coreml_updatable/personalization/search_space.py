@@ -6,7 +6,7 @@ from coreml_updatable.personalization.contenders import Contender, Values, most_
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 SHARES = (1e-7, 0.1)  # of an answer, for reserved labels; marking allows no more
-WHOLE = ("epochs", "miniBatchSize", "numberOfNeighbors", "baseSamples")
+INTEGERS = ("epochs", "miniBatchSize", "numberOfNeighbors", "baseSamples")
 STEPPED = ("learningRate", "epochs", "miniBatchSize", "numberOfNeighbors", "headScale", "baseSamples", "reservedShare")
 FACTORS = (0.25, 0.5, 2.0, 4.0)
 REPLAYS = (0, 2, 4, 8, 16)
@@ -78,7 +78,7 @@ def beside(values: Values) -> list[dict[str, Any]]:
     for key in STEPPED:
         for factor in FACTORS if key in values else ():
             value = values[key] * factor
-            moved = max(1, round(value)) if key in WHOLE else float(value)
+            moved = max(1, round(value)) if key in INTEGERS else float(value)
             moved = min(moved, SHARES[1]) if key == "reservedShare" else moved
             if moved != values[key] and {**values, key: moved} not in result:
                 result.append({**values, key: moved})

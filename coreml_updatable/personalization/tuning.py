@@ -18,7 +18,7 @@ from coreml_updatable.personalization.contenders import (
     Values,
     changed,
     changed_head,
-    kept_samples,
+    herded_samples,
     silent,
 )
 from coreml_updatable.personalization.gathering import ROUNDING, Gathered, difference
@@ -170,7 +170,7 @@ def searched(
     return Chosen(
         result,
         None if base.layer is None else changed_head(base, best.values),
-        None if samples == defaults.get("baseSamples") else kept_samples(base, int(best.values["baseSamples"])),
+        None if samples == defaults.get("baseSamples") else herded_samples(base, int(best.values["baseSamples"])),
     )
 
 

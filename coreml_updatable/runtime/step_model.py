@@ -27,7 +27,7 @@ def checked(feature: FeatureDescription, value: Any, where: str) -> Any:
     kind = feature.type.WhichOneof("Type")
     match kind:
         case "int64Type":
-            return whole(value, where)
+            return as_integer(value, where)
         case "doubleType":
             return one_number(value, where)
         case "stringType":
@@ -67,13 +67,13 @@ def answered(feature: FeatureDescription, value: Any) -> Any:
         result = np.asarray(value, np.float64) if kind == "doubleType" else np.asarray(value)
         if result.size != 1:
             raise ModelError(f"{where}: has {result.size} values, but the model declares one number; export it again")
-        return float(result.ravel()[0]) if kind == "doubleType" else whole(result.ravel()[0], where)
+        return float(result.ravel()[0]) if kind == "doubleType" else as_integer(result.ravel()[0], where)
     if kind == "dictionaryType" and not isinstance(value, Mapping):
         raise ModelError(f"{where}: is {a_kind(value)}, but the model declares a dictionary; export it again")
     return value
 
 
-def whole(value: Any, where: str) -> int:
+def as_integer(value: Any, where: str) -> int:
     result = one_number(value, where)
     if not math.isfinite(result) or result != int(result):
         raise DataError(f"{where}: is {quoted(value)}, expected an integer")
@@ -98,7 +98,7 @@ def text(value: Any, where: str) -> str:
 def _dictionary(described: Any, value: Any, where: str) -> dict[Any, float]:
     if not isinstance(value, Mapping):
         raise DataError(f"{where}: is {a_kind(value)}, expected a dictionary; write {{'key': 1.0}}")
-    key = whole if described.WhichOneof("KeyType") == "int64KeyType" else text
+    key = as_integer if described.WhichOneof("KeyType") == "int64KeyType" else text
     return {
         key(name, f"{where}: key {quoted(name)}"): one_number(held, f"{where}: {quoted(name)}")
         for name, held in value.items()
@@ -114,7 +114,7 @@ def _sequence(described: Any, value: Any, where: str) -> list[Any]:
     ):
         most = f" to {size.upperBound}" if size.upperBound >= 0 else " or more"
         raise DataError(f"{where}: has {len(value)} entries, but the model expects {size.lowerBound}{most}")
-    entry = whole if described.WhichOneof("Type") == "int64Type" else text
+    entry = as_integer if described.WhichOneof("Type") == "int64Type" else text
     return [entry(item, f"{where}: entry {index}") for index, item in enumerate(value)]
 
 

@@ -56,11 +56,11 @@ def audioset_network(classes: int = CLASSES) -> nn.Module:
 
 def calibrate(network: SoundNetwork) -> None:
     """Statistics for the normalisations of random weights, from tones and noises: else every answer is the same."""
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     time = torch.arange(SAMPLES) / 16_000
-    pitch = 100 * 2 ** (torch.rand(24, 1, generator=chance) * 6)
-    waves = torch.sin(2 * torch.pi * pitch * time) * torch.rand(24, 1, generator=chance)
-    waves = waves + torch.randn(24, SAMPLES, generator=chance) * torch.rand(24, 1, generator=chance) ** 3
+    pitch = 100 * 2 ** (torch.rand(24, 1, generator=generator) * 6)
+    waves = torch.sin(2 * torch.pi * pitch * time) * torch.rand(24, 1, generator=generator)
+    waves = waves + torch.randn(24, SAMPLES, generator=generator) * torch.rand(24, 1, generator=generator) ** 3
     with torch.no_grad():
         maps = network.front_end(waves)
         for layer in network.body.layers.values():

@@ -80,18 +80,18 @@ def clips(name: str) -> Iterator[npt.NDArray[np.float32]]:
     """The speaker's clips, one after the other out of the sentences, without silences."""
     voice, pitch, speed, count = SPEAKERS[name]
     length, result, turn = round(RATE * SECONDS), 0, 0
-    chance = np.random.default_rng(list(name.encode()))
+    generator = np.random.default_rng(list(name.encode()))
     while result < count:
         first = (sum(name.encode()) + turn) % len(SENTENCES)
         said = speak(
-            voice, pitch + int(chance.integers(-4, 5)), speed + int(chance.integers(-12, 12)), SENTENCES[first]
+            voice, pitch + int(generator.integers(-4, 5)), speed + int(generator.integers(-12, 12)), SENTENCES[first]
         )
         turn += 1
         for start in range(0, len(said) - length, length):
             clip = said[start : start + length]
             if float(np.abs(clip).mean()) > 0.01 and result < count:
                 result += 1
-                yield clip / np.abs(clip).max() * 0.15 * float(chance.uniform(0.5, 1.2))
+                yield clip / np.abs(clip).max() * 0.15 * float(generator.uniform(0.5, 1.2))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coreml_updatable.building.recipe_extras import extras_of
-from coreml_updatable.cli.commands.converters import told
+from coreml_updatable.cli.commands.converters import facts_of
 from coreml_updatable.converting.registry import GROUP, find_converter, needs_of
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.installing import install_command
@@ -58,7 +58,7 @@ def test_what_is_missing(distribution: PathDistribution, extras: str, missing: t
     pip, _, wanted = command.partition(" install ")
     assert shlex.split(wanted) == installed.split()  # a package that lies on no index: what its extra stands for
     assert (pip == "") == (missing == ())
-    facts = told(entry)
+    facts = facts_of(entry)
     assert (facts.missing, facts.command, facts.endings) == (missing, command, ())
     assert facts.summary == entry.value  # whose module cannot be found
 
@@ -129,7 +129,7 @@ def test_an_entry_point_of_no_package_needs_nothing() -> None:
 
 
 def test_what_is_said_of_our_own() -> None:
-    facts = told(find_converter("sklearn"))
+    facts = facts_of(find_converter("sklearn"))
     assert facts.summary.startswith("scikit-learn: ")
     assert ".skops" in facts.endings
     assert facts.missing == ()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.architecture import went
+from benchmarks.architecture import measure
 from benchmarks.architecture_sources import torch_source
 from coreml_updatable.converting.finished import finish
 from coreml_updatable.converting.registry import find_converter, load_source_converter
@@ -34,7 +34,7 @@ WEIGHTED = ("convolution", "innerProduct")
 def test_it_converts_is_marked_checks_clean_and_learns(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = went(name, torch_source(name, 64))
+        result = measure(name, torch_source(name, 64))
     assert result.difference < 1e-4 or result.difference <= 2 * result.rounding < 1e-3
     assert result.logits is not None
     assert result.logits < 1e-4

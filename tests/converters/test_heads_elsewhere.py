@@ -44,8 +44,8 @@ def said(made: Finished, given: Any, labels: Any) -> Any:
 def keras_model(keras: Any, *end: Any) -> Any:
     hidden = keras.layers.Dense(5, activation="tanh", name="hidden")
     model = keras.Sequential([keras.Input((6,)), hidden, *end])
-    chance = np.random.default_rng(1)
-    model.set_weights([chance.normal(0, 0.8, item.shape).astype("float32") for item in model.get_weights()])
+    generator = np.random.default_rng(1)
+    model.set_weights([generator.normal(0, 0.8, item.shape).astype("float32") for item in model.get_weights()])
     return model
 
 
@@ -157,10 +157,10 @@ def test_a_keras_model_with_two_outputs(keras: Any) -> None:
 
 def onnx_model(*nodes: Any, outputs: int, version: int = 17) -> Any:
     """Input ``x`` [1, 4], a hidden layer ``h`` [1, 4], and ``nodes`` with weights ``w`` [4, outputs] and ``b``."""
-    chance = np.random.default_rng(2)
+    generator = np.random.default_rng(2)
     weights = {"v": (4, 4), "w": (4, outputs), "wt": (outputs, 4), "b": (outputs,)}
     constants = [
-        numpy_helper.from_array(chance.normal(0, 0.8, shape).astype(np.float32), name)
+        numpy_helper.from_array(generator.normal(0, 0.8, shape).astype(np.float32), name)
         for name, shape in weights.items()
     ]
     constants += [numpy_helper.from_array(np.array(one, dtype), name) for name, one, dtype in CONSTANTS]
@@ -255,8 +255,8 @@ def test_an_onnx_graph_that_answers_a_class_alone_gets_a_new_head(end: str) -> N
 
 
 def test_of_two_onnx_outputs_one_is_named() -> None:
-    chance = np.random.default_rng(0)
-    weights = {name: chance.normal(size=(4, count)).astype(np.float32) for name, count in (("w", 3), ("v", 2))}
+    generator = np.random.default_rng(0)
+    weights = {name: generator.normal(size=(4, count)).astype(np.float32) for name, count in (("w", 3), ("v", 2))}
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("MatMul", ["x", "v"], ["y1"])]
     model = onnx_files.graph(*nodes, outputs=2, version=17, **weights)
     result = onnx_files.converted(model, answer="y1")

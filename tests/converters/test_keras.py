@@ -39,10 +39,10 @@ def pictures(keras: Any) -> Any:
             layers.Dense(3, activation="softmax"),
         ]
     )
-    chance = np.random.default_rng(1)
-    model.set_weights([chance.normal(0.0, 0.5, item.shape).astype("float32") for item in model.get_weights()])
+    generator = np.random.default_rng(1)
+    model.set_weights([generator.normal(0.0, 0.5, item.shape).astype("float32") for item in model.get_weights()])
     spread = model.layers[3]  # which has no negative variance
-    spread.moving_variance.assign(chance.uniform(0.5, 2, spread.moving_variance.shape))
+    spread.moving_variance.assign(generator.uniform(0.5, 2, spread.moving_variance.shape))
     return model
 
 

@@ -33,10 +33,10 @@ def scaling(keras: Any, kind: str) -> Any:
     }[kind]()
     front = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="tanh")(seen))
     model = keras.Model(given, layers.Dense(3, activation="softmax")(front))
-    chance = np.random.default_rng(1)
+    generator = np.random.default_rng(1)
     weights = [item for item in model.weights if item.path.rpartition("/")[2] in ("kernel", "bias")]
     for weight in weights:
-        weight.assign(chance.normal(0, 0.5, weight.shape))
+        weight.assign(generator.normal(0, 0.5, weight.shape))
     return model
 
 

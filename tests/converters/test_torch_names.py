@@ -20,7 +20,7 @@ from coreml_updatable.runtime import load
 pytestmark = pytest.mark.vision
 architectures = import_module("coreml_updatable.converters.torch.architectures")
 declared = import_module("coreml_updatable.converters.torch.declared_pictures")
-named = import_module("coreml_updatable.converters.torch.given")
+named = import_module("coreml_updatable.converters.torch.source_network")
 SMALL = ImageInput("image", 64, 64, "rgb")
 
 

@@ -121,8 +121,8 @@ def test_a_waveform_gets_zero_mean_and_unit_variance(tmp_path: Path) -> None:
 def test_text_with_its_mask(tmp_path: Path) -> None:
     model = made("distilbert")
     done = converted(saved(model, tmp_path), inputs=(ArrayInput("ids", (12,), whole=True),))
-    chance = np.random.default_rng(0)
-    ids = chance.integers(0, 60, (3, 12)).astype(np.int32)
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, 60, (3, 12)).astype(np.int32)
     mask = (np.arange(12) < np.array([[12], [7], [3]])).astype(np.int32)
     rows = [{"ids": item, "attention_mask": other} for item, other in zip(ids, mask, strict=True)]
     logits = model(input_ids=torch.from_numpy(ids).long(), attention_mask=torch.from_numpy(mask).long()).logits
@@ -256,7 +256,7 @@ def test_what_is_no_folder_and_settings_too_long(copy: Path, monkeypatch: pytest
 
 def given(config: dict[str, Any], kind: str, *wanted: Any, preprocessor: Any = None) -> Any:
     folder = folders.Folder(Path("folder"), kind, config, preprocessor, LABELS)
-    return inputs.given_to(folder, SourceRequest(None, inputs=wanted))
+    return inputs.read_inputs(folder, SourceRequest(None, inputs=wanted))
 
 
 def test_inputs_that_do_not_fit() -> None:

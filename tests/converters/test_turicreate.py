@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coreml_updatable.cli.commands.converters import told
+from coreml_updatable.cli.commands.converters import facts_of
 from coreml_updatable.converting.contract import SourceRequest
 from coreml_updatable.converting.finished import Finished, finish
 from coreml_updatable.converting.registry import GROUP, find_converter, load_source_converter
@@ -205,10 +205,10 @@ def test_an_exported_file_needs_no_turi_create(tmp_path: Path, python38: Path) -
 
 
 def test_the_list_of_converters_says_what_is_missing(python38: Path) -> None:
-    facts = told(find_converter("turicreate"))
+    facts = facts_of(find_converter("turicreate"))
     assert facts.summary.startswith("Turi Create: saved classifiers")
     assert (facts.missing, facts.command) == (("a Python 3.8 with Turi Create",), "make turi")
     is_shell(python38)
-    facts = told(find_converter("turicreate"))
+    facts = facts_of(find_converter("turicreate"))
     assert (facts.missing, facts.command) == ((), "")
-    assert told(EntryPoint("other", "no_such_module:convert", GROUP)).missing == ()
+    assert facts_of(EntryPoint("other", "no_such_module:convert", GROUP)).missing == ()

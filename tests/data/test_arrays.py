@@ -157,11 +157,11 @@ def test_a_collection_of_something_else(sample: Callable[[str], SampleFunction],
 
 
 def test_a_folder(tmp_path: Path, wanted: Wanted) -> None:
-    chance = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     for kind in ("low", "high", "mine"):
         (tmp_path / "rows" / kind).mkdir(parents=True)
         for index in range(10):
-            np.save(tmp_path / "rows" / kind / f"{index}.npy", chance.normal(size=(2, 3)))
+            np.save(tmp_path / "rows" / kind / f"{index}.npy", generator.normal(size=(2, 3)))
     (tmp_path / "rows" / "low" / "bad.npy").write_bytes(b"bad")
     dataset = load_dataset(wanted, folder=tmp_path / "rows")
     assert dataset.origin == "30 files from the folder rows, of 3 kinds; 1 file left out."

@@ -61,10 +61,10 @@ def linear(weights: Any, bias: Any) -> Model:
     seed=st.integers(0, 2**32 - 1),
 )
 def test_the_bound_holds_for_any_weights_and_any_input(scale: float, reserved: int, biased: bool, seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    bias = chance.normal(0, scale, 3).astype(np.float32) if biased else None
-    result = mark(linear(chance.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, reserved=reserved)
-    said = load(result).predict({"image": chance.normal(0, 10, (1, 5))})
+    generator = np.random.default_rng(seed)
+    bias = generator.normal(0, scale, 3).astype(np.float32) if biased else None
+    result = mark(linear(generator.normal(0, scale, (3, 5)), bias), SETTINGS, labels=LABELS, reserved=reserved)
+    said = load(result).predict({"image": generator.normal(0, 10, (1, 5))})
     probabilities = list(said["labelProbability"].values())
     rounding = 1 + 1e-5 * (1 + 100 * scale)  # 32-bit logits of this size are off by that
     assert sum(probabilities[3:]) <= HIDDEN * rounding
@@ -80,10 +80,10 @@ def test_the_bound_is_met_where_all_logits_are_equal() -> None:
 
 def clusters(label_of: dict[int, str], seed: int, count: int) -> list[dict[str, Any]]:
     """Rows around four far points; each with the label of its point."""
-    chance = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     corners = 4 * np.eye(5)[:4]
     return [
-        {"image": (corners[kind] + chance.normal(0, 0.3, 5))[None].astype(np.float32), "label": label}
+        {"image": (corners[kind] + generator.normal(0, 0.3, 5))[None].astype(np.float32), "label": label}
         for _ in range(count)
         for kind, label in label_of.items()
     ]
@@ -96,8 +96,8 @@ def right(model: Any, rows: list[dict[str, Any]]) -> float:
 
 @pytest.mark.parametrize(("share", "reserved"), [(0.1, 2), (0.01, 7), (1e-3, 1000)])
 def test_a_larger_share_changes_no_label_and_learns_from_less(share: float, reserved: int) -> None:
-    chance = np.random.default_rng(0)
-    plain = linear(chance.normal(size=(3, 5)), chance.normal(size=3).astype(np.float32))
+    generator = np.random.default_rng(0)
+    plain = linear(generator.normal(size=(3, 5)), generator.normal(size=3).astype(np.float32))
     result = mark(plain, SETTINGS, labels=LABELS, reserved=reserved, reserved_share=share)
     assert unchanged(plain, result, share) < 1e-6
     rows = trial_rows(result, 30)
@@ -192,8 +192,8 @@ def test_declared_logits_grow_too() -> None:
 
 
 def test_a_linear_classifier_at_the_end_of_a_pipeline() -> None:
-    chance = np.random.default_rng(0)
-    last = glm(("spam", "ham"), chance.normal(size=(1, 3)), [0.1])
+    generator = np.random.default_rng(0)
+    last = glm(("spam", "ham"), generator.normal(size=(1, 3)), [0.1])
     result = mark(of_words(["free", "lunch", "meeting"], last, ["spam", "ham"]), SETTINGS, reserved=2)
     assert check(result) == []
     assert reserved_labels(result) == ("user0", "user1")

@@ -198,8 +198,8 @@ def test_a_copy_in_another_type_counts() -> None:
 
 
 def test_rows_that_do_not_fit_together_run_in_halves() -> None:
-    model, chance = growing(7), np.random.default_rng(0)
-    rows = [{"x": chance.standard_normal((1, 8), np.float32)} for _ in range(13)]
+    model, generator = growing(7), np.random.default_rng(0)
+    rows = [{"x": generator.standard_normal((1, 8), np.float32)} for _ in range(13)]
     expected = [answer["y"] for answer in load(model).predict(rows)]
     with bounds.max_memory(20 * 2**20):
         actual = load(model).predict(rows)

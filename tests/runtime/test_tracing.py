@@ -46,11 +46,11 @@ def test_a_border_before_a_convolution_is_folded_into_it(
     depthwise: bool,
     axes: int,
 ) -> None:
-    chance = torch.Generator().manual_seed(sum(edges))
+    generator = torch.Generator().manual_seed(sum(edges))
     groups = 4 if depthwise else 1
-    weights = torch.randn(4, 4 // groups, *kernel, generator=chance)
-    bias = torch.randn(4, generator=chance)
-    rows = torch.randn(2, *([1] * (axes - 3)), 4, 9, 8, generator=chance)
+    weights = torch.randn(4, 4 // groups, *kernel, generator=generator)
+    bias = torch.randn(4, generator=generator)
+    rows = torch.randn(2, *([1] * (axes - 3)), 4, 9, 8, generator=generator)
 
     def one(x: Tensor) -> tuple[Tensor, ...]:
         flat = functional.pad(x, edges).reshape(-1, 4, 9 + edges[2] + edges[3], 8 + edges[0] + edges[1])

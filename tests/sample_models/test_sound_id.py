@@ -74,19 +74,19 @@ def test_same_padding_is_tensorflows() -> None:
 def keras_file(path: Path, change: Callable[[dict[str, Any]], Any] = lambda _: None) -> dict[str, Any]:
     """A file laid out as Keras' save_weights lays it out: a group a layer, attributes that list them."""
     body = load_function(FOLDER, "yamnet.py:Body")()
-    chance = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     tensors: dict[str, Any] = {}
     for name, layer in body.layers.items():
         out, in_, height, width = layer.convolution.weight.shape
         if name.endswith("depthwise_conv"):
-            tensors[f"{name}/depthwise_kernel:0"] = chance.normal(0, 0.3, (height, width, out, 1))
+            tensors[f"{name}/depthwise_kernel:0"] = generator.normal(0, 0.3, (height, width, out, 1))
         else:
-            tensors[f"{name}/kernel:0"] = chance.normal(0, (height * width * in_) ** -0.5, (height, width, in_, out))
-        tensors[f"{name}/bn/beta:0"] = chance.normal(0, 0.1, out)
-        tensors[f"{name}/bn/moving_mean:0"] = chance.normal(0, 0.1, out)
-        tensors[f"{name}/bn/moving_variance:0"] = chance.uniform(0.5, 2, out)
-    tensors["dense/kernel:0"] = chance.normal(0, 0.03, (1024, 521))
-    tensors["dense/bias:0"] = chance.normal(0, 1, 521)
+            tensors[f"{name}/kernel:0"] = generator.normal(0, (height * width * in_) ** -0.5, (height, width, in_, out))
+        tensors[f"{name}/bn/beta:0"] = generator.normal(0, 0.1, out)
+        tensors[f"{name}/bn/moving_mean:0"] = generator.normal(0, 0.1, out)
+        tensors[f"{name}/bn/moving_variance:0"] = generator.uniform(0.5, 2, out)
+    tensors["dense/kernel:0"] = generator.normal(0, 0.03, (1024, 521))
+    tensors["dense/bias:0"] = generator.normal(0, 1, 521)
     change(tensors)
     with h5py.File(path, "w") as file:
         layers: dict[str, list[str]] = {"input_1": []}

@@ -25,9 +25,9 @@ TRAINED, TESTED, SIDE = 18, 9, 227
 
 def photos(count: int, seed: int) -> npt.NDArray[np.uint8]:
     """Noise around blue, green and red, in turn: no picture is symmetric, so that a channel mistaken would be seen."""
-    chance = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     base = np.array([[60, 90, 200], [50, 190, 70], [210, 80, 40]])[np.arange(count) % 3]
-    coarse = chance.integers(-50, 50, (count, 8, 8, 3)).repeat(29, axis=1).repeat(29, axis=2)[:, :SIDE, :SIDE]
+    coarse = generator.integers(-50, 50, (count, 8, 8, 3)).repeat(29, axis=1).repeat(29, axis=2)[:, :SIDE, :SIDE]
     pixels: npt.NDArray[np.uint8] = np.clip(base[:, None, None] + coarse, 0, 255).astype(np.uint8)
     return pixels
 

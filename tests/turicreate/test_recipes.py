@@ -109,9 +109,9 @@ def test_a_drawing_classifier_in_the_order_of_the_recipe_and_the_same_again(digi
 
 
 def test_a_logistic_classifier_of_arrays() -> None:
-    chance = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     numbers = np.arange(150) % 3
-    rows = (chance.normal(size=(150, 2, 2)) + numbers[:, None, None] * 100).astype(np.float32)
+    rows = (generator.normal(size=(150, 2, 2)) + numbers[:, None, None] * 100).astype(np.float32)
     parts = examples(rows[:120], numbers[:120]), examples(rows[120:], numbers[120:])
     labels = ("low", "middle", "high")
     result = trained({"train": "logistic_classifier"}, ArrayInput("x", (2, 2)), labels, *parts)

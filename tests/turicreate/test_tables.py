@@ -22,16 +22,16 @@ TRAINED, TESTED = 240, 40
 
 
 def table(count: int, seed: int) -> dict[str, Any]:
-    chance = np.random.default_rng(seed)
-    width, whole = chance.normal(size=count), chance.integers(0, 9, count)
-    score = width + whole / 3 + chance.normal(size=count) / 2
+    generator = np.random.default_rng(seed)
+    width, whole = generator.normal(size=count), generator.integers(0, 9, count)
+    score = width + whole / 3 + generator.normal(size=count) / 2
     return {
         "width": width.tolist(),
         "count": whole.tolist(),
-        "colour": chance.choice(["red", "green", "blue"], count).tolist(),
-        "sides": chance.normal(size=(count, 3)).tolist(),
-        "long": chance.normal(size=(count, 250)).tolist(),
-        "tags": [{"a": float(a), "b": float(b)} for a, b in chance.normal(size=(count, 2))],
+        "colour": generator.choice(["red", "green", "blue"], count).tolist(),
+        "sides": generator.normal(size=(count, 3)).tolist(),
+        "long": generator.normal(size=(count, 250)).tolist(),
+        "tags": [{"a": float(a), "b": float(b)} for a, b in generator.normal(size=(count, 2))],
         "label": np.array(["few", "more", "many"])[np.digitize(score, [1, 2])].tolist(),
         "number": (7 - 3 * (score > 1.5)).tolist(),
     }

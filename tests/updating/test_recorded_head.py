@@ -19,8 +19,8 @@ ROWS, BATCH, STEPS = 20, 5, 12
 class Dense(nn.Module):
     def __init__(self, inputs: int, outputs: int, seed: int) -> None:
         super().__init__()
-        chance = torch.Generator().manual_seed(seed)
-        self.weights = nn.Parameter(torch.randn(outputs, inputs, generator=chance) / 3, requires_grad=False)
+        generator = torch.Generator().manual_seed(seed)
+        self.weights = nn.Parameter(torch.randn(outputs, inputs, generator=generator) / 3, requires_grad=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x @ self.weights.T

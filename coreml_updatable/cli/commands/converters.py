@@ -23,7 +23,7 @@ class ConverterFacts:
     command: str  # that installs what is missing
 
 
-def told(entry: EntryPoint) -> ConverterFacts:
+def facts_of(entry: EntryPoint) -> ConverterFacts:
     needs = needs_of(entry)
     needs = needs if needs.missing else other_needs_of(entry)
     endings = tuple(ending for ending, name in CONVERTERS.items() if name == entry.name)
@@ -48,7 +48,7 @@ def converters(json: Annotated[bool, typer.Option("--json", help="Print them as 
 
     from coreml_updatable.converting.registry import GROUP
 
-    listed = [told(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
+    listed = [facts_of(entry) for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)]
     if json:
         from dataclasses import asdict
 

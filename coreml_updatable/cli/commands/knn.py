@@ -8,7 +8,7 @@ import typer
 from coreml_updatable.cli.options import AsJson, DryRun, Out, PictureFit, expect_out, option
 from coreml_updatable.cli.output import say, say_json
 from coreml_updatable.cli.progress import watched
-from coreml_updatable.cli.text import whole
+from coreml_updatable.cli.text import int64_parameter
 from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.reading import training_rows
 from coreml_updatable.marking import sample_counts
@@ -104,7 +104,7 @@ def knn(
     kind, leaf = _index(index)
     scheme = "uniform" if weighting == "uniform" else "inverse-distance"
     settings = KNNSettings(
-        whole("--neighbors", neighbors), scheme, kind, leaf, _default_label(default_label, labels_kind)
+        int64_parameter("--neighbors", neighbors), scheme, kind, leaf, _default_label(default_label, labels_kind)
     )
 
     from coreml_updatable.converting.neighbors import filled_and_proved

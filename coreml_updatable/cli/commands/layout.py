@@ -77,7 +77,7 @@ class LayoutOption:
     bits: int | None
 
 
-def asked_for(text: str | None) -> LayoutOption | None:
+def parse_layout(text: str | None) -> LayoutOption | None:
     """``split``, ``pipeline:16`` and the like; BadParameter for anything else."""
     if text is None:
         return None
@@ -87,15 +87,15 @@ def asked_for(text: str | None) -> LayoutOption | None:
     return LayoutOption(cast(Layout, name), int(bits) if colon else None)
 
 
-def expect(model: "Model", wanted: LayoutOption | None) -> None:
-    """The errors of ``made`` for a model that cannot be laid out so; nothing runs."""
+def expect_layout(model: "Model", wanted: LayoutOption | None) -> None:
+    """The errors of ``lay_out`` for a model that cannot be laid out so; nothing runs."""
     if wanted is not None:
         from coreml_updatable.converting.layouts import arrange
 
         arrange([model], wanted.to, wanted.bits)
 
 
-def made(model: "Model", wanted: LayoutOption | None) -> "Laid | None":
+def lay_out(model: "Model", wanted: LayoutOption | None) -> "Laid | None":
     """``model`` laid out as wanted; None where nothing is."""
     if wanted is None:
         return None

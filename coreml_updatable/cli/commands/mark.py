@@ -10,7 +10,7 @@ from coreml_updatable.cli.commands import layout as layouts
 from coreml_updatable.cli.options import AsJson, DryRun, HeadOption, Out, expect_out
 from coreml_updatable.cli.options import option as out_option
 from coreml_updatable.cli.output import say, say_json
-from coreml_updatable.cli.text import real, whole
+from coreml_updatable.cli.text import double_parameter, int64_parameter
 
 if TYPE_CHECKING:
     from coreml_updatable.marking.losses import Loss
@@ -141,7 +141,7 @@ def mark(
     for option, value in others.items():
         if value is not None:
             raise typer.BadParameter(f"{option} is not a parameter of {optimizer}; omit it")
-    wanted = layouts.asked_for(layout)
+    wanted = layouts.parse_layout(layout)
     paths = [] if out is None else layouts.targets(out, wanted.to if wanted else "single", model.stem)
     from coreml_updatable.checking import expect_valid
     from coreml_updatable.cli import text as name_list
@@ -159,13 +159,13 @@ def mark(
     stay = not (new and labels)  # a new head with labels has those alone
     kept_free = reserved or (have if stay else 0)
     usual = usual_sgd(kept_free) if optimizer == "sgd" else Adam()
-    numbers = {"learning_rate": learning_rate, "momentum": momentum, "beta1": beta1, "beta2": beta2, "eps": eps}
+    texts = {"learning_rate": learning_rate, "momentum": momentum, "beta1": beta1, "beta2": beta2, "eps": eps}
     asked: dict[str, Any] = {
-        name: real(f"--{name.replace('_', '-')}", text) for name, text in numbers.items() if text is not None
+        name: double_parameter(f"--{name.replace('_', '-')}", text) for name, text in texts.items() if text is not None
     }
     if mini_batch is not None:
-        asked["mini_batch_size"] = whole("--mini-batch", mini_batch)
-    settings = UpdateSettings(replace(usual, **asked), whole("--epochs", epochs), shuffle, seed)
+        asked["mini_batch_size"] = int64_parameter("--mini-batch", mini_batch)
+    settings = UpdateSettings(replace(usual, **asked), int64_parameter("--epochs", epochs), shuffle, seed)
     share = HIDDEN if reserved_share is None else reserved_share
     learner = last_member(before)
     known = {str(layer.name) for layer in network_of(learner).layers} if is_network(learner) else set()
@@ -173,7 +173,7 @@ def mark(
 
     def expect(marked: "Model") -> None:
         expect_valid(marked, "marked model")
-        layouts.expect(marked, wanted)
+        layouts.expect_layout(marked, wanted)
 
     with located("model", model):
         result, proof = marked_and_proved(
@@ -192,7 +192,7 @@ def mark(
             loss=None if loss is None else _LOSSES[loss],
         )
     warnings = [str(problem) for problem in expect_valid(result.model, "marked model")]
-    laid = layouts.made(result.model, wanted)
+    laid = layouts.lay_out(result.model, wanted)
     written = [] if dry_run else paths
     layouts.write(laid.models if laid else [result.model], written)
     free = reserved_labels(result.model)

@@ -50,9 +50,9 @@ def _write(out: Path) -> None:
 
 def _read(path: Path, out: Path | None, *, json: bool) -> int:
     from coreml_updatable.cli.assumptions import store
-    from coreml_updatable.updating.probes.asking import judged
+    from coreml_updatable.updating.probes.asking import read_verdicts
 
-    given, result = judged(path, out)
+    given, result = read_verdicts(path, out)
     choices = {verdict.assumption: verdict.choice for verdict in result if verdict.choice is not None}
     kept = store(choices, given.source) if choices else None
     if json:

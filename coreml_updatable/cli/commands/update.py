@@ -59,7 +59,7 @@ Handler = Callable[["UpdateContext"], None]
 
 
 @contextmanager
-def told(*, quiet: bool) -> Iterator[Handler]:
+def event_handler(*, quiet: bool) -> Iterator[Handler]:
     """A handler of the task's events, for the time of the ``with`` block; it writes to standard error."""
     log = console(stderr=True)
     if quiet:
@@ -151,7 +151,7 @@ def train(
     runnable = load(model, assumptions=under.assumptions)
     names: list[str] = []
     losses: list[float] = []
-    with told(quiet=quiet) as tell:
+    with event_handler(quiet=quiet) as tell:
 
         def on_event(context: UpdateContext) -> None:
             _expect_finite(context)

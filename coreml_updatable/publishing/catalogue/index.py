@@ -177,7 +177,7 @@ class Index(Signed):
         return self
 
     @model_validator(mode="after")
-    def signed_as_a_whole(self) -> Self:
+    def signature_complete(self) -> Self:
         if bool(self.keys) != (self.expires is not None) or len(set(self.keys)) != len(self.keys):
             raise ValueError("expected keys, each once, with an expiry, or neither")
         return self

@@ -211,16 +211,16 @@ def model_entry(entry: File, model: Model, report: BuildReport) -> ModelFile:
 def _role(file: str, model: Model, report: BuildReport) -> Role:
     """Beside both variants lie further layouts of the network: whole, or one of the two parts of a split."""
     known: Role | None = next((item.kind for item in report.models if item.file == file), None)
-    return known or ("network" if _is_whole(model, report) else "part")
+    return known or ("network" if _takes_rows(model, report) else "part")
 
 
 def _layout(model: Model, report: BuildReport) -> Layout:
-    if not _is_whole(model, report):
+    if not _takes_rows(model, report):
         return "split"
     return "pipeline" if is_pipeline(model) else "single"
 
 
-def _is_whole(model: Model, report: BuildReport) -> bool:
+def _takes_rows(model: Model, report: BuildReport) -> bool:
     """A part of a split takes another input than the build's, or learns nothing itself."""
     takes = {str(feature.name) for feature in model.description.input}
     return bool(model.isUpdatable) and report.input.name in takes

@@ -50,7 +50,7 @@ def replay(vectors: Vectors, folder: Path, model: Model, assumptions: Assumption
             training = [row_values(row, folder, crop) for row in exercise.update.rows]
             current, losses = updated(runnable, training, exercise.update.parameters)
         answers = [answer(item) for item in current.predict(rows)]
-        stages.append(judged(exercise, answers, losses, vectors.loss_tolerance))
+        stages.append(closest_stage(exercise, answers, losses, vectors.loss_tolerance))
     return tuple(stages)
 
 
@@ -76,7 +76,7 @@ def remembers(model: RunnableModel) -> bool:
     return isinstance(model, NearestNeighborsModel)
 
 
-def judged(exercise: Exercise, answers: Sequence[Row], losses: Losses | None, loss_tolerance: float) -> Stage:
+def closest_stage(exercise: Exercise, answers: Sequence[Row], losses: Losses | None, loss_tolerance: float) -> Stage:
     """Compare with each outcome, and tell of the one that fits best."""
     stages = [_stage(exercise, outcome, answers, losses, loss_tolerance) for outcome in exercise.outcomes]
     return min(stages, key=lambda stage: (bool(stage.faults), stage.largest, len(stage.faults)))

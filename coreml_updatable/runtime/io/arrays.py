@@ -31,7 +31,7 @@ def numbers(feature: FeatureDescription, value: Any, where: str, *, sequences: b
         if given.size != 1:
             raise DataError(f"{where}: has the shape {list(np.shape(value))}, expected one number")
         if kind == "int64Type":
-            _expect_whole(given, np.int64, where)
+            _expect_integers(given, np.int64, where)
     else:
         raise DataError(
             f"{where}: the model describes it as {kind}, expected a multi-array or a number; check the model"
@@ -63,7 +63,7 @@ def in_type(given: NDArray[Any], feature: FeatureDescription, where: str) -> NDA
     """Return a copy in the declared type. DataError if integers are declared and a value is not one or does not fit."""
     dtype = DTYPES.get(feature.type.multiArrayType.dataType, np.float32)
     if np.issubdtype(dtype, np.integer):
-        _expect_whole(given, dtype, where)
+        _expect_integers(given, dtype, where)
     return _as(dtype, given)
 
 
@@ -105,7 +105,7 @@ def _array(value: Any, where: str) -> NDArray[Any]:
     return result
 
 
-def _expect_whole(given: NDArray[Any], dtype: Any, where: str) -> None:
+def _expect_integers(given: NDArray[Any], dtype: Any, where: str) -> None:
     ends = np.iinfo(dtype)
     if given.dtype.kind in "biu":
         fits = not given.size or (int(given.min()) >= ends.min and int(given.max()) <= ends.max)

@@ -32,7 +32,7 @@ def write_probes(folder: str | PathLike[str]) -> list[Probe]:
     return result
 
 
-def judged(path: Path, out: Path | None = None) -> tuple[DeviceResults, list[Verdict]]:
+def read_verdicts(path: Path, out: Path | None = None) -> tuple[DeviceResults, list[Verdict]]:
     """Return what the results in ``path`` show; with ``out``, also write the file to send in."""
     given = read_results(path)
     result = verdicts(all_probes(), given.results)
@@ -49,5 +49,5 @@ def read_probes(
     ``path``: what the app printed. ``save``: where to write a file with device, OS, results and choices, to send in.
     Raises DataError for any other file.
     """
-    _, result = judged(Path(path), None if save is None else Path(save))
+    _, result = read_verdicts(Path(path), None if save is None else Path(save))
     return assuming({item.assumption: item.choice for item in result if item.choice is not None}), result

@@ -96,8 +96,8 @@ def _write(network: NeuralNetwork, training: Training) -> None:
         _double(optimizer.beta2, training.beta2, 1)
         _double(optimizer.eps, training.eps, 1)
     _double(optimizer.learningRate, training.rate, 10)
-    _whole(optimizer.miniBatchSize, training.batch)
-    _whole(update.epochs, training.epochs)
+    _write_int64(optimizer.miniBatchSize, training.batch)
+    _write_int64(update.epochs, training.epochs)
     update.shuffle.defaultValue = training.shuffle
     if training.seed is not None:
         update.seed.defaultValue = training.seed
@@ -108,6 +108,6 @@ def _double(message: Model, value: float, most: float) -> None:
     message.range.minValue, message.range.maxValue = 0.0, most
 
 
-def _whole(message: Model, value: int) -> None:
+def _write_int64(message: Model, value: int) -> None:
     message.defaultValue = value
     message.set.values.append(value)

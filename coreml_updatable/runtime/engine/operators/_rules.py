@@ -8,9 +8,9 @@ from torch import Tensor, fx
 
 from coreml_updatable.runtime.engine.onnx_graph import Writer
 
-Given: TypeAlias = tuple[Any, ...]
-More: TypeAlias = dict[str, Any]
-OperatorRule: TypeAlias = Callable[[Writer, fx.Node, Given, More], Any]
+Args: TypeAlias = tuple[Any, ...]
+Kwargs: TypeAlias = dict[str, Any]
+OperatorRule: TypeAlias = Callable[[Writer, fx.Node, Args, Kwargs], Any]
 RULES: dict[str, OperatorRule] = {}
 
 
@@ -46,16 +46,16 @@ def _held(node: fx.Node) -> Tensor:
     return value  # type: ignore[no-any-return]  # a node's metadata are untyped
 
 
-def argument(given: Given, more: More, index: int, name: str, default: Any = None) -> Any:
-    return given[index] if len(given) > index else more.get(name, default)
+def argument(args: Args, kwargs: Kwargs, index: int, name: str, default: Any = None) -> Any:
+    return args[index] if len(args) > index else kwargs.get(name, default)
 
 
 def tensor(writer: Writer, value: Any, node: fx.Node, index: int, dtype: torch.dtype) -> Any:
     """The argument ``at``, a tensor or a number, in ``dtype``."""
     if isinstance(value, bool | int | float):
         return torch.tensor(value, dtype=dtype)
-    given = value.dtype if isinstance(value, Tensor) else dtype_of(node, index)
-    return writer.cast(value, given, dtype)
+    args = value.dtype if isinstance(value, Tensor) else dtype_of(node, index)
+    return writer.cast(value, args, dtype)
 
 
 def axes_of(axes: Any, rank: int) -> list[int]:

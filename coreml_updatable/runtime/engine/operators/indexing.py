@@ -10,8 +10,8 @@ from torch import Tensor, fx
 
 from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, Writer
 from coreml_updatable.runtime.engine.operators._rules import (
-    Given,
-    More,
+    Args,
+    Kwargs,
     argument,
     dtype_of,
     name_of,
@@ -22,29 +22,29 @@ from coreml_updatable.runtime.engine.operators._rules import (
 
 
 @rule("index_select")
-def index_select(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Gather", given[0], given[2], axis=given[1] % max(1, len(shape_of(node, 0))))
+def index_select(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Gather", args[0], args[2], axis=args[1] % max(1, len(shape_of(node, 0))))
 
 
 @rule("embedding")
-def embedding(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Gather", given[0], given[1], axis=0)
+def embedding(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Gather", args[0], args[1], axis=0)
 
 
 @rule("gather")
-def gather(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("GatherElements", given[0], given[2], axis=given[1] % len(shape_of(node)))
+def gather(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("GatherElements", args[0], args[2], axis=args[1] % len(shape_of(node)))
 
 
 @rule("index")
-def index(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def index(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     """Whole axes, then axes by index, then whole axes; the indexed axes go to the front of the picked ones."""
-    named, together = _indexed_axes(node, given)
+    named, together = _indexed_axes(node, args)
     if len(named) == 1:
-        return writer.emit("Gather", given[0], given[1][named[0]], axis=named[0])
-    indices = _rows_of(writer, [given[1][axis] for axis in named], together)
+        return writer.emit("Gather", args[0], args[1][named[0]], axis=named[0])
+    indices = _rows_of(writer, [args[1][axis] for axis in named], together)
     rank, first = len(shape_of(node, 0)), named[0]
-    value = given[0]
+    value = args[0]
     if first:
         order = [*named, *range(first), *range(named[-1] + 1, rank)]
         value = writer.emit("Transpose", value, perm=order)
@@ -59,13 +59,13 @@ def index(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
     )
 
 
-def _indexed_axes(node: fx.Node, given: Given) -> tuple[list[int], list[int]]:
+def _indexed_axes(node: fx.Node, args: Args) -> tuple[list[int], list[int]]:
     """The axes that have an index, which must lie together, and the shape to which the indices are broadcast."""
-    named = [axis for axis, item in enumerate(given[1]) if item is not None]
+    named = [axis for axis, item in enumerate(args[1]) if item is not None]
     if not named or named != list(range(named[0], named[-1] + 1)):
         raise UnsupportedError("indices on axes that lie apart")
     listed: Any = node.args[1]
-    indices = [one if isinstance(one := given[1][axis], Tensor) else listed[axis].meta["val"] for axis in named]
+    indices = [one if isinstance(one := args[1][axis], Tensor) else listed[axis].meta["val"] for axis in named]
     if any(index.dtype == torch.bool for index in indices):
         raise UnsupportedError("indices that are truth values")
     return named, list(torch.broadcast_shapes(*(index.shape for index in indices)))
@@ -76,35 +76,35 @@ REDUCED = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min", "add": "ad
 
 
 @rule("scatter", "scatter_add", "scatter_reduce")
-def scatter(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def scatter(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name = name_of(node)
     how = SCATTERED.get(name, "")
-    result = argument(given, more, 4, "reduce") if name != "scatter_add" else None
+    result = argument(args, kwargs, 4, "reduce") if name != "scatter_add" else None
     if result is not None:
         how = REDUCED.get(result, "")
-    if not how or not argument(given, more, 5, "include_self", True):
+    if not how or not argument(args, kwargs, 5, "include_self", True):
         raise UnsupportedError(f"{name} by {result}")
-    values = given[3]
+    values = args[3]
     if isinstance(values, bool | int | float) or (isinstance(values, Tensor) and not values.dim()):
         shape = writer.integers(shape_of(node, 2))
         values = writer.emit("Expand", torch.as_tensor(values, dtype=dtype_of(node)), shape)
-    kept = {"axis": given[1] % len(shape_of(node)), "reduction": how}
-    return writer.emit("ScatterElements", given[0], given[2], values, **kept)
+    kept = {"axis": args[1] % len(shape_of(node)), "reduction": how}
+    return writer.emit("ScatterElements", args[0], args[2], values, **kept)
 
 
 @rule("index_put", "_unsafe_index_put")
-def index_put(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def index_put(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     """Whole axes, then axes by index, then whole axes: the indexed ones are brought to the front and back."""
-    named, together = _indexed_axes(node, given)
-    indices = _rows_of(writer, [given[1][axis] for axis in named], together)
+    named, together = _indexed_axes(node, args)
+    indices = _rows_of(writer, [args[1][axis] for axis in named], together)
     shape, first, last, count = shape_of(node), named[0], named[-1] + 1, len(together)
-    put = writer.emit("Expand", given[2], writer.integers([*shape[:first], *together, *shape[last:]]))
-    value, order = given[0], [*named, *range(first), *range(last, len(shape))]
+    put = writer.emit("Expand", args[2], writer.integers([*shape[:first], *together, *shape[last:]]))
+    value, order = args[0], [*named, *range(first), *range(last, len(shape))]
     if first:
         value = writer.emit("Transpose", value, perm=order)
         rest = range(first + count, count + len(shape) - len(named))
         put = writer.emit("Transpose", put, perm=[*range(first, first + count), *range(first), *rest])
-    how = "add" if argument(given, more, 3, "accumulate", False) else "none"
+    how = "add" if argument(args, kwargs, 3, "accumulate", False) else "none"
     result = writer.emit("ScatterND", value, indices, put, reduction=how)
     return writer.emit("Transpose", result, perm=[order.index(axis) for axis in range(len(shape))]) if first else result
 

@@ -9,8 +9,8 @@ from torch import Tensor, fx
 
 from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, ValueName, Writer
 from coreml_updatable.runtime.engine.operators._rules import (
-    Given,
-    More,
+    Args,
+    Kwargs,
     argument,
     dtype_of,
     name_of,
@@ -29,88 +29,88 @@ UNARY = {
 
 
 @rule(*UNARY)
-def unary(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def unary(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name = name_of(node)
     dtype = torch.bool if name == "logical_not" else dtype_of(node, 0) if name == "isnan" else dtype_of(node)
-    return writer.emit(UNARY[name], tensor(writer, given[0], node, 0, dtype))
+    return writer.emit(UNARY[name], tensor(writer, args[0], node, 0, dtype))
 
 
 @rule("bitwise_not")
-def bitwise_not(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def bitwise_not(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     if dtype_of(node) != torch.bool:
         raise UnsupportedError("bitwise_not of integers")
-    return writer.emit("Not", given[0])
+    return writer.emit("Not", args[0])
 
 
 @rule("alias", "clone", "contiguous", "detach", "lift_fresh_copy", "lift_fresh")
-def same(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return given[0]
+def same(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return args[0]
 
 
 @rule("_to_copy")
-def to_copy(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return tensor(writer, given[0], node, 0, dtype_of(node))
+def to_copy(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return tensor(writer, args[0], node, 0, dtype_of(node))
 
 
 @rule("rsqrt")
-def rsqrt(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Reciprocal", writer.emit("Sqrt", given[0]))
+def rsqrt(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Reciprocal", writer.emit("Sqrt", args[0]))
 
 
 @rule("square")
-def square(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Mul", given[0], given[0])
+def square(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Mul", args[0], args[0])
 
 
 @rule("exp2")
-def exp2(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Pow", torch.tensor(2.0), tensor(writer, given[0], node, 0, dtype_of(node)))
+def exp2(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Pow", torch.tensor(2.0), tensor(writer, args[0], node, 0, dtype_of(node)))
 
 
 @rule("silu")
-def silu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Mul", given[0], writer.emit("Sigmoid", given[0]))
+def silu(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Mul", args[0], writer.emit("Sigmoid", args[0]))
 
 
 @rule("gelu")
-def gelu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Gelu", given[0], approximate=argument(given, more, 1, "approximate", "none"))
+def gelu(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Gelu", args[0], approximate=argument(args, kwargs, 1, "approximate", "none"))
 
 
 @rule("leaky_relu")
-def leaky_relu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("LeakyRelu", given[0], alpha=float(argument(given, more, 1, "negative_slope", 0.01)))
+def leaky_relu(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("LeakyRelu", args[0], alpha=float(argument(args, kwargs, 1, "negative_slope", 0.01)))
 
 
 @rule("elu")
-def elu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    if any(float(value) != 1.0 for value in given[2:4]):
+def elu(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    if any(float(value) != 1.0 for value in args[2:4]):
         raise UnsupportedError("elu with a scale")
-    return writer.emit("Elu", given[0], alpha=float(argument(given, more, 1, "alpha", 1.0)))
+    return writer.emit("Elu", args[0], alpha=float(argument(args, kwargs, 1, "alpha", 1.0)))
 
 
 @rule("softplus")
-def softplus(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    if [float(value) for value in given[1:]] not in ([], [1.0], [1.0, 20.0]):
+def softplus(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    if [float(value) for value in args[1:]] not in ([], [1.0], [1.0, 20.0]):
         raise UnsupportedError("softplus with another beta")
-    return writer.emit("Softplus", given[0])
+    return writer.emit("Softplus", args[0])
 
 
 @rule("_prelu_kernel")
-def prelu(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("PRelu", given[0], given[1])
+def prelu(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("PRelu", args[0], args[1])
 
 
 @rule("hardtanh", "clamp", "clamp_min", "clamp_max")
-def clip(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def clip(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name, dtype = name_of(node), dtype_of(node)
     if name == "clamp_max":
-        low, high = None, argument(given, more, 1, "max")
+        low, high = None, argument(args, kwargs, 1, "max")
     else:
-        low, high = argument(given, more, 1, "min"), argument(given, more, 2, "max")
+        low, high = argument(args, kwargs, 1, "min"), argument(args, kwargs, 2, "max")
     if name == "hardtanh":
-        low, high = argument(given, more, 1, "min_val", -1.0), argument(given, more, 2, "max_val", 1.0)
-    result = tensor(writer, given[0], node, 0, dtype)
+        low, high = argument(args, kwargs, 1, "min_val", -1.0), argument(args, kwargs, 2, "max_val", 1.0)
+    result = tensor(writer, args[0], node, 0, dtype)
     for kind, limit in (("Max", low), ("Min", high)):
         if isinstance(limit, ValueName) or (isinstance(limit, Tensor) and limit.dim()):
             result = writer.emit(kind, result, limit)
@@ -132,10 +132,10 @@ LOGICAL = {
 
 
 @rule(*BINARY)
-def binary(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def binary(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name, dtype = name_of(node), dtype_of(node)
-    first, second = (tensor(writer, given[index], node, index, dtype) for index in (0, 1))
-    alpha, rounding = argument(given, more, 2, "alpha", 1), more.get("rounding_mode")
+    first, second = (tensor(writer, args[index], node, index, dtype) for index in (0, 1))
+    alpha, rounding = argument(args, kwargs, 2, "alpha", 1), kwargs.get("rounding_mode")
     if name in ("add", "sub") and alpha != 1:
         second = writer.emit("Mul", second, torch.tensor(alpha, dtype=dtype))
     result = writer.emit(BINARY[name], first, second)
@@ -147,24 +147,24 @@ def binary(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 
 
 @rule("rsub")
-def rsub(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    if argument(given, more, 2, "alpha", 1) != 1:
+def rsub(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    if argument(args, kwargs, 2, "alpha", 1) != 1:
         raise UnsupportedError("rsub with a factor")
-    first, second = (tensor(writer, given[index], node, index, dtype_of(node)) for index in (0, 1))
+    first, second = (tensor(writer, args[index], node, index, dtype_of(node)) for index in (0, 1))
     return writer.emit("Sub", second, first)
 
 
 @rule("floor_divide")
-def floor_divide(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    first, second = (tensor(writer, given[index], node, index, torch.float32) for index in (0, 1))
+def floor_divide(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    first, second = (tensor(writer, args[index], node, index, torch.float32) for index in (0, 1))
     return writer.cast(writer.emit("Floor", writer.emit("Div", first, second)), torch.float32, dtype_of(node))
 
 
 @rule("remainder")
-def remainder(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def remainder(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     """The sign is the divisor's."""
     dtype = dtype_of(node)
-    first, second = (tensor(writer, given[index], node, index, dtype) for index in (0, 1))
+    first, second = (tensor(writer, args[index], node, index, dtype) for index in (0, 1))
     if not dtype.is_floating_point:
         return writer.emit("Mod", first, second)
     rest = writer.emit("Mod", first, second, fmod=1)
@@ -174,58 +174,58 @@ def remainder(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
 
 
 @rule("fmod")
-def fmod(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    first, second = (tensor(writer, given[index], node, index, dtype_of(node)) for index in (0, 1))
+def fmod(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    first, second = (tensor(writer, args[index], node, index, dtype_of(node)) for index in (0, 1))
     return writer.emit("Mod", first, second, fmod=1)
 
 
 @rule(*COMPARING, "ne")
-def comparing(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def comparing(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name = name_of(node)
-    first, second = _pair(writer, node, given)
+    first, second = _pair(writer, node, args)
     result = writer.emit(COMPARING.get(name, "Equal"), first, second)
     return writer.emit("Not", result) if name == "ne" else result
 
 
-def _pair(writer: Writer, node: fx.Node, given: Given) -> tuple[Any, Any]:
+def _pair(writer: Writer, node: fx.Node, args: Args) -> tuple[Any, Any]:
     """Both inputs in the type that torch compares them in; ONNX compares no truth values by size."""
     examples: list[Any] = [
         item
         if isinstance(item, bool | int | float)
         else torch.empty((1,) * min(1, len(shape_of(node, index))), dtype=dtype_of(node, index))
-        for index, item in enumerate(given[:2])
+        for index, item in enumerate(args[:2])
     ]
     dtype = torch.result_type(*examples)
     dtype = torch.int32 if dtype == torch.bool else dtype
-    first, second = (tensor(writer, given[index], node, index, dtype) for index in (0, 1))
+    first, second = (tensor(writer, args[index], node, index, dtype) for index in (0, 1))
     return first, second
 
 
 @rule(*LOGICAL)
-def logical(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def logical(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name = name_of(node)
     if dtype_of(node) != torch.bool:
         raise UnsupportedError(f"{name} of integers")
-    first, second = (tensor(writer, given[index], node, index, torch.bool) for index in (0, 1))
+    first, second = (tensor(writer, args[index], node, index, torch.bool) for index in (0, 1))
     return writer.emit(LOGICAL[name], first, second)
 
 
 @rule("where")
-def where(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    if len(given) != 3:
+def where(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    if len(args) != 3:
         raise UnsupportedError("where without values")
-    condition = tensor(writer, given[0], node, 0, torch.bool)
+    condition = tensor(writer, args[0], node, 0, torch.bool)
     return writer.emit(
-        "Where", condition, *(tensor(writer, given[index], node, index, dtype_of(node)) for index in (1, 2))
+        "Where", condition, *(tensor(writer, args[index], node, index, dtype_of(node)) for index in (1, 2))
     )
 
 
 @rule("masked_fill")
-def masked_fill(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    return writer.emit("Where", given[1], tensor(writer, given[2], node, 2, dtype_of(node)), given[0])
+def masked_fill(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    return writer.emit("Where", args[1], tensor(writer, args[2], node, 2, dtype_of(node)), args[0])
 
 
 @rule("threshold")
-def threshold(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    limit, value = (torch.tensor(float(item)) for item in given[1:3])
-    return writer.emit("Where", writer.emit("Greater", given[0], limit), given[0], value)
+def threshold(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    limit, value = (torch.tensor(float(item)) for item in args[1:3])
+    return writer.emit("Where", writer.emit("Greater", args[0], limit), args[0], value)

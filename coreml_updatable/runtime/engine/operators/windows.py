@@ -7,22 +7,22 @@ from typing import Any
 from torch import fx
 
 from coreml_updatable.runtime.engine.onnx_graph import UnsupportedError, Writer
-from coreml_updatable.runtime.engine.operators._rules import Given, More, argument, name_of, reshaped, rule, shape_of
+from coreml_updatable.runtime.engine.operators._rules import Args, Kwargs, argument, name_of, reshaped, rule, shape_of
 from coreml_updatable.runtime.engine.tracing import borders
 
 
 @rule("convolution")
-def convolution(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
-    value, weights, bias, stride, padding, dilation, transposed, further, groups = given
+def convolution(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
+    value, weights, bias, stride, padding, dilation, transposed, further, groups = args
     axes = len(shape_of(node)) - 2
     strides, pads, dilations, extra = (_spread(item, axes) for item in (stride, padding, dilation, further))
     ends = list(pads)
     folded = borders(node.args[0]) if axes == 2 and not transposed else None
     if folded is not None:
         left, right, top, bottom = folded[1]
-        value = _before(writer, folded[0], given[0])
+        value = _before(writer, folded[0], args[0])
         if value is None:
-            value = given[0]
+            value = args[0]
         else:
             ends = [pads[0] + bottom, pads[1] + right]
             pads = [pads[0] + top, pads[1] + left]
@@ -48,35 +48,35 @@ def _spread(values: Any, axes: int) -> list[int]:
 
 
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices")
-def pool(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def pool(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     name = name_of(node)
     axes = int(name.partition("pool")[2][0])
-    kernel = _spread(given[1], axes)
-    strides = _spread(argument(given, more, 2, "stride") or kernel, axes)
-    pads = _spread(argument(given, more, 3, "padding", 0), axes)
+    kernel = _spread(args[1], axes)
+    strides = _spread(argument(args, kwargs, 2, "stride") or kernel, axes)
+    pads = _spread(argument(args, kwargs, 3, "padding", 0), axes)
     kept: dict[str, Any] = {"kernel_shape": kernel, "strides": strides, "pads": [*pads, *pads]}
-    value, shape = given[0], shape_of(node, 0)
+    value, shape = args[0], shape_of(node, 0)
     batched = len(shape) == axes + 2
     if not batched:
         value = reshaped(writer, value, [1, *shape])
     if name.startswith("max"):
-        kept["dilations"] = _spread(argument(given, more, 4, "dilation", 1), axes)
-        kept["ceil_mode"] = int(bool(argument(given, more, 5, "ceil_mode", False)))
+        kept["dilations"] = _spread(argument(args, kwargs, 4, "dilation", 1), axes)
+        kept["ceil_mode"] = int(bool(argument(args, kwargs, 5, "ceil_mode", False)))
         result = writer.emit("MaxPool", value, **kept)
     else:
-        if argument(given, more, 6, "divisor_override") is not None:
+        if argument(args, kwargs, 6, "divisor_override") is not None:
             raise UnsupportedError("an average with its own divisor")
-        kept["ceil_mode"] = int(bool(argument(given, more, 4, "ceil_mode", False)))
-        kept["count_include_pad"] = int(bool(argument(given, more, 5, "count_include_pad", True)))
+        kept["ceil_mode"] = int(bool(argument(args, kwargs, 4, "ceil_mode", False)))
+        kept["count_include_pad"] = int(bool(argument(args, kwargs, 5, "count_include_pad", True)))
         result = writer.emit("AveragePool", value, **kept)
     result = result if batched else reshaped(writer, result, shape_of(node))
     return (result, None) if name.startswith("max") else result
 
 
 @rule("upsample_nearest2d", "upsample_bilinear2d")
-def upsample(writer: Writer, node: fx.Node, given: Given, more: More) -> Any:
+def upsample(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     kept: dict[str, Any] = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     if name_of(node) == "upsample_bilinear2d":
-        aligned = bool(argument(given, more, 2, "align_corners", False))
+        aligned = bool(argument(args, kwargs, 2, "align_corners", False))
         kept = {"mode": "linear", "coordinate_transformation_mode": "align_corners" if aligned else "half_pixel"}
-    return writer.emit("Resize", given[0], "", "", writer.integers(shape_of(node)), **kept)
+    return writer.emit("Resize", args[0], "", "", writer.integers(shape_of(node)), **kept)

@@ -20,7 +20,7 @@ from .architectures import create, import_library, published_names, published_we
 from .backbones import filled, reparameterised
 from .declared_pictures import declared_by, pixels_in_words
 from .downloading import downloaded_state
-from .loading import made_by
+from .loading import call_factory
 from .script import is_script, read_script
 from .tracing import example
 from .unrolling import unrolled
@@ -32,7 +32,7 @@ LAST = "its pictures have the channels last: [n, height, width, channels]"
 
 
 @dataclass(frozen=True)
-class Given:
+class SourceNetwork:
     """A network from batches of ``inputs`` to logits or probabilities, and facts about it.
 
     ``original`` is another form of it that is the reference for comparisons; None if it is the network itself.
@@ -50,7 +50,7 @@ class Given:
     channels_last: bool = False  # whether its pictures are [n, height, width, channels]
 
 
-def given_network(request: SourceRequest) -> Given:
+def load_source_network(request: SourceRequest) -> SourceNetwork:
     """Return the network that ``request.source`` names or contains; SourceError otherwise."""
     source = request.source
     if isinstance(source, nn.Module):
@@ -98,7 +98,7 @@ def _also(request: SourceRequest, *, labels: bool = False) -> str:
     return "".join(f" and {item}" for item in missing)
 
 
-def _named(name: str, request: SourceRequest) -> Given:
+def _named(name: str, request: SourceRequest) -> SourceNetwork:
     if name.startswith(LIBRARIES) or packaged_weights.is_packaged(name):
         return named_network(name, request)
     if ".py:" not in name:
@@ -115,7 +115,7 @@ def _named(name: str, request: SourceRequest) -> Given:
         "use torchvision:NAME or timm:NAME, or the ONNX export",
         also=_also(request, labels=True),
     )
-    result = made_by(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
+    result = call_factory(f"{Path(file).name}:{function}", Path(file).parent, len(request.labels))
     notes: tuple[str, ...] = ()
     if request.weights and request.weights != "random":
         path = weights_file(request.weights)
@@ -133,14 +133,14 @@ def weights_file(weights: str) -> Path:
     return path
 
 
-def _compiled(script: Any, request: SourceRequest) -> Given:
+def _compiled(script: Any, request: SourceRequest) -> SourceNetwork:
     """Trace ``script`` operator by operator, and compare with torch's own run of it."""
     converted, notes = _in_32_bits(script)
     given = _plain(unrolled(converted), request, "the TorchScript module")
     return replace(given, original=_in_own_type(script) if notes else script, notes=(*notes, *given.notes))
 
 
-def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
+def _plain(network: nn.Module, request: SourceRequest, reference: str) -> SourceNetwork:
     """Return a network that does not describe its inputs."""
     if not request.inputs:
         raise SourceError(
@@ -149,7 +149,7 @@ def _plain(network: nn.Module, request: SourceRequest, reference: str) -> Given:
         )
     converted, notes = _in_32_bits(network)
     last = _takes_channels_last(converted, request.inputs)
-    return Given(
+    return SourceNetwork(
         converted,
         request.inputs,
         request,
@@ -246,7 +246,7 @@ RANDOM = (
 )
 
 
-def named_network(name: str, request: SourceRequest) -> Given:
+def named_network(name: str, request: SourceRequest) -> SourceNetwork:
     """Return the architecture ``name`` with the weights that ``request`` names, in its inference form.
 
     timm's multi-branch networks are folded into their inference form; the reference remains
@@ -272,7 +272,7 @@ def named_network(name: str, request: SourceRequest) -> Given:
         notes = (*notes, f"pictures reach it as {pixels_in_words(known.mean, known.std)}, by {known.by}")
     folded = reparameterised(network, name)
     facts = {"architecture": name, "weights": result}
-    return Given(
+    return SourceNetwork(
         folded,
         inputs,
         request,
