@@ -12,7 +12,6 @@ from coreml_updatable.converting import fitted_head, head_selection
 from coreml_updatable.converting.contract import ConversionRequest, Converted, HeadOnFeatures
 from coreml_updatable.converting.fitted_head import FittedHead, Frame, HeadSettings
 from coreml_updatable.data.inputs import ArrayInput, Float32Array, Float64Array, Int64Array
-from coreml_updatable.runtime.steps.classes import softmax
 
 from .heads import features, name_of, replace_module
 from .probabilities import probabilities
@@ -96,7 +95,7 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, 
     def of_half(item: FittedHead, chosen: Int64Array, asked: Int64Array | None = None) -> Float64Array:
         half = chosen[fitted_head.half_of(labels[chosen], request.seed)]
         head = fitted_head.fit(rows[half], labels[half], classes, item.choice, alike[half])
-        return softmax(head.logits(seen["test"] if asked is None else rows[asked]))
+        return head.probabilities(seen["test"] if asked is None else rows[asked])
 
     whole = fitted(np.arange(len(rows)))
     tails = [_tail(whole, request)]
@@ -106,14 +105,14 @@ def fit_chosen(network: nn.Module, head: nn.Linear, request: ConversionRequest, 
         for fold in range(count):
             inside, outside = np.flatnonzero(request.folds == fold), np.flatnonzero(request.folds != fold)
             one = fitted(outside)
-            judged[inside] = softmax(one.logits(rows[inside]))
+            judged[inside] = one.probabilities(rows[inside])
             on_half[inside] = of_half(one, outside, inside)
             tails.append(_tail(one, request))
             request.on_progress("head", (fold + 1) / count, f"fold {fold + 1} of {count}")
         test = rows
     else:
         test = seen["test"]
-        judged, on_half = softmax(whole.logits(test)), of_half(whole, np.arange(len(rows)))
+        judged, on_half = whole.probabilities(test), of_half(whole, np.arange(len(rows)))
     nothing = np.zeros((0, rows.shape[1]), np.float32)
     tail = tail_module(whole)
     replace_module(network, name_of(network, head), tail)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coreml_updatable.data.inputs import Float32Array, Float64Array, Int64Array
+from coreml_updatable.runtime.steps.classes import softmax
 
 RATE = 0.01  # learning rate of the update that the length of the embedding is chosen for
 DIRECTIONS = 64  # most, that are shortened
@@ -91,6 +92,9 @@ class FittedHead:
 
     def logits(self, features: Float32Array) -> Float64Array:
         return np.asarray(self.embed(features) @ self.weights.T + self.bias)
+
+    def probabilities(self, features: Float32Array) -> Float64Array:
+        return softmax(self.logits(features))
 
 
 def fit(

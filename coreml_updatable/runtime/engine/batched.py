@@ -1,13 +1,14 @@
 """Run a program on many rows at once: rows of equal shapes are stacked in blocks of bounded memory.
 
-A layer is written for one row, with the shapes of the format. ``torch.vmap`` puts the batch around it; so a batch gives
-what its rows give alone, whatever the graph does with its axes (reshapes to fixed sizes, transposes of the first axis,
-normalization over "the batch"). What cannot be put in a batch (loops that depend on values, random layers) runs a row
-at a time. Once enough rows have come, the program is recorded for blocks of that size, and a faster engine runs it:
-ONNX Runtime where it is installed and takes every operation (see ``fast``), else torch's own optimized graph.
+A layer is written for one row, with the shapes of the format, and ``torch.vmap`` adds the batch. A batch therefore
+gives the same results as its rows one by one, whatever the graph does with its axes (reshapes to fixed sizes,
+transposes of the first axis, normalization over "the batch"). What vmap cannot handle (loops that depend on values,
+random layers) runs one row at a time. After enough rows, the program is recorded for blocks of that size and a faster
+engine runs it: ONNX Runtime if it is installed and supports every operation (see ``fast``), otherwise torch's own
+optimized graph.
 
-The first run on blobs of some shape is weighed (see ``bounds``) unless it is foreseen to need little; in a batch no
-size depends on values, so later runs need not be.
+The memory and work of the first run on blobs of a shape are measured (see ``bounds``), unless an estimate shows that it
+needs little. In a batch, no size depends on values, so later runs are not measured.
 """
 
 import time
@@ -34,7 +35,7 @@ REARRANGED = 2**24  # values of blobs that are worth another copy
 
 
 def stacked(rows: Sequence[Mapping[str, Tensor]]) -> Blobs:
-    """Blobs [n, ...]; those of a single row, or that lie one after the other in memory, are not copied."""
+    """Return blobs [n, ...]. Blobs of a single row, or that are adjacent in memory, are not copied."""
     if len(rows) == 1:
         return {name: blob[None] for name, blob in rows[0].items()}
     return {name: _together([row[name] for row in rows]) for name in rows[0]}
@@ -56,7 +57,7 @@ def _together(blobs: Sequence[Tensor]) -> Tensor:
 
 
 def unstacked(result: Blobs | list[Blobs], count: int) -> list[Blobs]:
-    """Each row's blobs, from what Batched gives."""
+    """Return each row's blobs from the result of ``Batched``."""
     if isinstance(result, list):
         return result
     if not result:
@@ -67,13 +68,13 @@ def unstacked(result: Blobs | list[Blobs], count: int) -> list[Blobs]:
 
 
 def most_rows(row: Mapping[str, Tensor]) -> int:
-    """How many rows like this one make a block: a power of two, so that few sizes occur."""
+    """Return the number of rows like this one in a block: a power of two, so that few sizes occur."""
     size = sum(blob.numel() for blob in row.values())
     return 1 << (max(1, min(MOST_ROWS, MOST_VALUES // max(1, size))).bit_length() - 1)
 
 
 def alike(rows: Iterable[Blobs]) -> Iterator[list[Blobs]]:
-    """Neighboring rows of equal shapes, a block at a time."""
+    """Yield consecutive rows of equal shapes, one block at a time."""
     block: list[Blobs] = []
     most = 0
     for row in rows:
@@ -92,20 +93,20 @@ def same_shapes(row: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 TensorFunction: TypeAlias = Callable[..., tuple[Tensor, ...]]
 KEPT = 8  # optimized functions; a model that meets more shapes runs the others as they are
-SAVED = 0.4  # of the time of the plain run, at least, by an engine
-MAX_ENGINE_PEAK = 1 << 27  # bytes of blobs: what ONNX Runtime holds of its own beside them is not counted
-STARTING, PER_STEP = 0.5, 0.004  # seconds that freezing a graph of torch takes, about
-OPERATIONS = 5 * 10**9  # of a run as ``bounds`` counts them, in a second: what the reference run is judged by
+SAVED = 0.4  # share of the plain run's time that an engine saves, at least
+MAX_ENGINE_PEAK = 1 << 27  # bytes of blobs; ONNX Runtime's own memory is not counted
+STARTING, PER_STEP = 0.5, 0.004  # approximate seconds to freeze a torch graph
+OPERATIONS = 5 * 10**9  # per second, counted as in ``bounds``
 TORCH = f"torch {torch.__version__.partition('+')[0]}"
 
 
 @dataclass
 class _Shape:
-    """What the run knows about blobs of one shape."""
+    """What is known about blobs of one shape."""
 
     rows: int = 0  # run so far
     seconds: float = 0.0  # that they took
-    looped: int = 0  # layers that one run of them met in loops
+    looped: int = 0  # layers that one run executed inside loops
     one_by_one: bool = False
     refused: tuple[str, int] = ("", 0)  # why, and the bytes that so many rows need
     tried: set[str] = field(default_factory=set)  # engines
@@ -130,9 +131,9 @@ class Batched:
         self._weights = 4 * sum(parameter.numel() for step in program.steps for parameter in step.module.parameters())
 
     def __call__(self, blobs: Mapping[str, Tensor], count: int, coming: int = 0) -> Blobs | list[Blobs]:
-        """Stacked outputs [n, ...]; or a list of each row's, where rows have to run one by one.
+        """Return the stacked outputs [n, ...], or a list with each row's outputs if rows must run one by one.
 
-        ``coming``: rows that will follow in later calls, which helps to judge whether optimizing is worth it.
+        ``coming``: the number of rows in later calls, which decides whether optimizing is worth it.
         """
         names = sorted(blobs)
         inputs = [blobs[name] for name in names]
@@ -176,7 +177,7 @@ class Batched:
         return result
 
     def _is_little(self, names: list[str], inputs: list[Tensor], shape: _Shape) -> bool:
-        """Is the run foreseen to stay within its bounds, so that it need not be weighed?"""
+        """Return whether the estimate is within the bounds, so that the run need not be measured."""
         run, rows = bounds.current(), len(inputs[0])
         needed = needs(
             self.program.steps, {name: blob.shape[1:] for name, blob in zip(names, inputs, strict=True)}, rows
@@ -186,7 +187,7 @@ class Batched:
         return run is not None and needed is not None and run.takes(needed.memory, needed.work)
 
     def _engine(self, names: list[str], inputs: list[Tensor], shape: _Shape, coming: int, run: bounds.Run) -> str:
-        """The engine for this run, prepared where that is worth it; empty: the plain run."""
+        """Return the engine for this run, prepared if that is worth it; empty for the plain run."""
         if not self._optimize or not shape.rows or torch.is_grad_enabled():
             return ""
         wanted = [TORCH] if only_reference() or not fast.installed() else [fast.installed(), TORCH]
@@ -225,8 +226,10 @@ class Batched:
         return result
 
     def _worth_it(self, names: list[str], inputs: list[Tensor], shape: _Shape, coming: int, engine: str) -> bool:
-        """Would the rows so far and those to come take much longer than preparing? The reference is judged by what is
-        asked, so that it is the same whatever else the machine does."""
+        """Return whether the rows so far and those to come take much longer than preparing the engine.
+
+        For the reference, this depends on the number of operations only, so that a busy machine gives the same result.
+        """
         if sum(bool(other.fast) for other in self._shapes.values()) >= KEPT and not shape.fast:
             return False
         if engine != TORCH and shape.peak >= MAX_ENGINE_PEAK:
@@ -251,7 +254,7 @@ class Batched:
         return engine_cache.key_of([self._content(), f"{self.program.outputs} {shapes}"])
 
     def _first_different(self, names: list[str], inputs: list[Tensor]) -> str:
-        """The layer at which the engine's answers leave the reference."""
+        """Return the first layer at which the engine's results differ from the reference."""
         written = [(str(step.layer.name), blob) for step in self.program.steps for blob in step.layer.output]
         blobs = list(dict.fromkeys(blob for _, blob in written))
         every = Batched(Program(self.program.steps, blobs), optimize=False)
@@ -259,7 +262,7 @@ class Batched:
         return fast.first_different(every.batched(names), inputs, [layers[blob] for blob in blobs])
 
     def batched(self, names: list[str], *, in_place: bool = False) -> TensorFunction:
-        """The program as one function of the blobs ``names``, in this order, without any bounds."""
+        """Return the program as one function of the blobs ``names``, in this order, without bounds."""
         in_place = in_place and not torch.is_grad_enabled()
 
         def one(*inputs: Tensor) -> tuple[Tensor, ...]:
@@ -277,8 +280,8 @@ class Batched:
 
 
 def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int = 0) -> Iterator[Blobs]:
-    """What ``program`` makes of each row. Rows that need too much memory together run in two halves; what the first
-    gave may be let go of before the second runs."""
+    """Yield the result of ``program`` for each row. Rows that need too much memory together run in two halves; the
+    results of the first may be freed before the second runs."""
     count, run = len(rows), bounds.current()
     before = run.work if run is not None else 0
     try:
@@ -298,9 +301,9 @@ def in_parts(program: Batched, rows: Sequence[Mapping[str, Tensor]], coming: int
 
 
 def _channels_last(blobs: Tensor) -> Tensor:
-    """The same blobs [n, ..., C, H, W] with the channels of a pixel side by side, which convolutions read faster.
+    """Return the blobs [n, ..., C, H, W] in channels-last memory format, which is faster for convolutions.
 
-    Not where gradients are taken (see ``Convolution.flat``).
+    They stay as they are if gradients are computed (see ``Convolution.flat``).
     """
     if torch.is_grad_enabled() or blobs.dim() < 4 or blobs.shape[-1] == 1 or blobs.numel() > REARRANGED:
         return blobs

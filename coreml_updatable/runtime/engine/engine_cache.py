@@ -52,7 +52,7 @@ def folder(kind: str = ENGINES) -> Path | None:
 
 
 def key_of(pieces: Iterable[bytes | str]) -> str:
-    """Return a key for what was made of ``pieces`` by this code and these libraries for this kind of processor."""
+    """Return a key for the result of ``pieces`` with this code, these libraries and this kind of processor."""
     hasher = hashlib.blake2b(digest_size=DIGEST)
     for piece in (*pieces, _made_by()):
         content = piece.encode() if isinstance(piece, str) else piece
@@ -122,7 +122,7 @@ def _make_room(place: Path, size: int) -> None:
 
 @cache
 def _made_by() -> bytes:
-    """Versions, the code that writes graphs, and the processor: an optimized graph fits the kind it was made on."""
+    """Return versions, the code that writes graphs, and the processor: an optimized graph fits only its kind."""
     hasher = hashlib.blake2b(digest_size=DIGEST)
     runtime = Path(__file__).parents[1]
     for path in sorted(runtime.rglob("*.py")):
@@ -133,7 +133,7 @@ def _made_by() -> bytes:
 
 
 def _processor() -> str:
-    """The model and abilities of the first processor, where Linux tells them."""
+    """Return the model and features of the first processor, if Linux lists them."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0].splitlines()
     except OSError:

@@ -71,7 +71,7 @@ class TensorSession:
 
 
 def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = None) -> TensorSession:
-    """A session on an ONNX model; ``keep``: where its optimized form goes."""
+    """Open a session on an ONNX model; ``keep``: the file for its optimized form."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
@@ -90,9 +90,9 @@ def opened(content: bytes, threads: int, *, optimize: bool, keep: Path | None = 
 def prepared(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], key: str
 ) -> tuple[TensorSession | None, str]:
-    """An engine that gives what ``function`` gives on these inputs, from the cache or made now; or None, and why.
+    """Return an engine with the same results as ``function`` on these inputs, cached or new; or None and the reason.
 
-    The reason is empty where the answers differ.
+    The reason is empty if the results differ.
     """
     threads = torch.get_num_threads()
     kept = engine_cache.read(key) if key else None
@@ -130,7 +130,7 @@ def agree(result: Sequence[Tensor], expected: Sequence[Tensor]) -> bool:
 
 
 def warn_of(layer: str) -> None:
-    """Say that an engine is not used because it answers otherwise, from ``layer`` on."""
+    """Warn that an engine is not used because its results differ, beginning at ``layer``."""
     where = f"layer '{layer}' is the first that differs" if layer else "no layer alone does"
     warnings.warn(
         f"{installed()} answers otherwise than torch by more than {TOLERANCE:g} of the largest value; {where}, so "
@@ -143,7 +143,7 @@ def warn_of(layer: str) -> None:
 def first_different(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], layers: Sequence[str]
 ) -> str:
-    """The first of ``layers`` whose output, in the order of what ``function`` gives, differs; empty if none does."""
+    """Return the first of ``layers`` whose output differs, in the order of the outputs of ``function``; else empty."""
     try:
         graph, expected = traced(function, inputs)
         actual = opened(to_onnx(graph), torch.get_num_threads(), optimize=True)(*inputs)

@@ -16,8 +16,8 @@ from coreml_updatable.runtime.engine.weighing import OVERHEAD, PER_VALUE
 from coreml_updatable.spec.layer_shapes import output_shapes
 from coreml_updatable.spec.messages import NeuralNetworkLayer
 
-COPIES = 8  # of what a layer reads and writes, at most, while it runs
-OPERATIONS, PER_INPUT = 32, 8  # of torch in one layer, at most
+COPIES = 8  # of a layer's inputs and outputs while it runs, at most
+OPERATIONS, PER_INPUT = 32, 8  # torch operations in one layer, at most
 BYTES = 4  # of a value
 Sizes: TypeAlias = Sequence[int]
 
@@ -35,9 +35,9 @@ PLAIN = {  # elementwise, normalizing, joining or rearranging
 
 @dataclass(frozen=True)
 class Demand:
-    """Bytes that a run holds at once, and the operations that it does, at most.
+    """The most bytes that a run holds at once, and the most operations.
 
-    ``peak``: bytes of the blobs that are alive together, where each is let go of after its last reader.
+    ``peak``: bytes of the blobs that are alive together, if each is freed after its last reader.
     """
 
     memory: int
@@ -46,7 +46,7 @@ class Demand:
 
 
 def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Demand | None:
-    """What ``steps`` take at most for so many rows whose blobs have these shapes; None where that is to be weighed."""
+    """Return the most that ``steps`` need for so many rows with blobs of these shapes; None if it must be measured."""
     shapes = {name: tuple(shape) for name, shape in inputs.items()}
     values = {name: prod(shape) for name, shape in shapes.items()}
     held = 2 * sum(values.values())  # a copy, channels last
@@ -58,7 +58,7 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Dema
         kind = layer.WhichOneof("layer")
         if (kind not in PLAIN and kind not in RULES) or not values.keys() >= set(layer.input):
             return None
-        if kind in RULES and not (layer.input and layer.output):  # a broken file: the run itself says so
+        if kind in RULES and not (layer.input and layer.output):  # a broken file: the run reports it
             return None
         read = [shapes[blob] for blob in layer.input]
         touched = sum([values[blob] for blob in layer.input])
@@ -86,7 +86,7 @@ def needs(steps: Sequence[Step], inputs: Mapping[str, Sizes], rows: int) -> Dema
 
 
 def _activation(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[Sizes]) -> tuple[int, int] | None:  # noqa: ARG001
-    """One with weights may broadcast its input."""
+    """An activation with weights may broadcast its input."""
     weights = layer.activation.WhichOneof("NonlinearityType") in ("PReLU", "parametricSoftplus")
     return None if weights else (0, 0)
 
@@ -97,7 +97,7 @@ def _inner_product(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Seq
 
 
 def _convolution(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[Sizes]) -> tuple[int, int] | None:
-    """A transposed one makes its whole output before it is cut."""
+    """A transposed convolution computes its complete output before it is cropped."""
     params = layer.convolution
     if params.isDeconvolution or not _flat(read[0], params.kernelSize, params.dilationFactor, params.stride):
         return None
@@ -125,12 +125,12 @@ def _pooling(layer: NeuralNetworkLayer, read: Sequence[Sizes], result: Sequence[
 
 
 def _flat(read: Sizes, *settings: Sequence[int]) -> bool:
-    """A picture, and settings for its two sides or unset."""
+    """Return whether the input is a picture and the settings have two sides or none."""
     return len(read) >= 2 and all(len(setting) in (0, 2) for setting in settings)
 
 
 def _bordered(read: Sizes, result: Sizes, reach: Sizes, stride: Sizes, borders: Sequence[NeuralNetworkLayer]) -> int:
-    """Values of a picture with its borders: those that are stated, or as far as its windows reach."""
+    """Return the number of values of a picture with its borders: as stated, or as far as its windows reach."""
     stated = [*(int(border.startEdgeSize + border.endEdgeSize) for border in borders), 0, 0]
     sides = [
         max(length + border, (count - 1) * step + far)

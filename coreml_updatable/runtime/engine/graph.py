@@ -10,7 +10,7 @@ from coreml_updatable.spec.messages import NeuralNetwork, NeuralNetworkLayer
 
 @dataclass(frozen=True)
 class Partition:
-    """The layers by number, in the file's order: the frozen ones, and those at or behind an updatable one."""
+    """The indices of the layers, in the file's order: frozen ones, and those at or after an updatable one."""
 
     frozen: tuple[int, ...]
     trainable: tuple[int, ...]

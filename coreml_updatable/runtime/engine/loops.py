@@ -1,4 +1,4 @@
-"""A loop over a sequence: a step at a time, or one operation for whoever records it as such.
+"""A loop over a sequence: step by step, or recorded as one operation.
 
 Recorded step by step, an LSTM of hundreds of steps is a graph of tens of thousands of operations. Torch's ``scan``
 keeps the loop; engines that have loops run it as one.
@@ -18,7 +18,7 @@ _KEPT: ContextVar[bool] = ContextVar("loops are kept", default=False)
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Loops are called as torch's ``scan``, not unrolled."""
+    """Record loops as torch's ``scan`` instead of unrolling them."""
     token = _KEPT.set(True)
     try:
         yield
@@ -27,7 +27,7 @@ def kept() -> Iterator[None]:
 
 
 def over(x: Tensor, states: Sequence[Tensor], step: Step, *, whole: bool) -> tuple[Tensor, Sequence[Tensor]]:
-    """Run ``step`` over x [Seq, ...]: every y [Seq, ...], or the last [1, ...] if not ``whole``; and the states."""
+    """Run ``step`` over x [Seq, ...]; return every y [Seq, ...] (the last [1, ...] if not ``whole``) and the states."""
     if _KEPT.get():
         return _scanned(x, states, step, whole=whole)
     result = []
@@ -38,7 +38,7 @@ def over(x: Tensor, states: Sequence[Tensor], step: Step, *, whole: bool) -> tup
 
 
 def scan_op() -> Any:
-    """Torch's operation, whose import takes a second."""
+    """Return torch's operation; importing it takes a second."""
     from torch._higher_order_ops.scan import scan_op as operation
 
     return operation
@@ -50,6 +50,6 @@ def _scanned(x: Tensor, states: Sequence[Tensor], step: Step, *, whole: bool) ->
         after = list(step(value, *before))
         return [*after, after[0]] if whole else after
 
-    batched = [state + x.new_zeros(state.shape) for state in states]  # as x is, if torch.vmap is around them
+    batched = [state + x.new_zeros(state.shape) for state in states]  # batched like x inside torch.vmap
     last: Any = scan_op()(one, batched, [x], ())
     return last[-1] if whole else last[0][None], last[: len(states)]

@@ -28,7 +28,7 @@ DTYPES = {
 
 
 class ValueName(str):
-    """Of a value that the inputs decide on."""
+    """The name of a value that depends on the inputs."""
 
 
 Value: TypeAlias = ValueName | Tensor | tuple[Any, ...]  # a value, a constant, or an operation's several
@@ -48,7 +48,7 @@ class Writer:
         self._count = 0
 
     def emit(self, kind: str, *inputs: "str | Tensor", outputs: int = 1, **attributes: Any) -> Any:
-        """Add a node; the name of its output, or a tuple of them."""
+        """Add a node; return the name of its output, or a tuple of names."""
         from onnx import helper
 
         if len(self.nodes) >= MOST_NODES:
@@ -59,7 +59,7 @@ class Writer:
         return ValueName(names[0]) if outputs == 1 else tuple(map(ValueName, names))
 
     def name(self, value: "str | Tensor") -> str:
-        """The name of a value; a constant becomes one of the model's."""
+        """Return the name of a value; a constant is added to the model."""
         if isinstance(value, str):
             return value
         if id(value) not in self._names:
@@ -87,9 +87,9 @@ class Writer:
 
 
 def to_onnx(graph: fx.GraphModule) -> bytes:
-    """An ONNX model with the inputs in0, in1, ... and the outputs out0, out1, ... of ``graph``.
+    """Return ``graph`` as an ONNX model with inputs in0, in1, ... and outputs out0, out1, ...
 
-    UnsupportedError where there is no rule for an operation, a type or a size.
+    Raises UnsupportedError if there is no rule for an operation, a type or a size.
     """
     from onnx import helper
 
@@ -132,7 +132,7 @@ def to_onnx(graph: fx.GraphModule) -> bytes:
 
 
 def _read(nodes: Sequence[Any], outputs: int) -> list[Any]:
-    """The nodes whose outputs somebody reads: a border that a convolution took over is read no more."""
+    """Return the nodes whose outputs are read; a border that was folded into a convolution is not."""
     needed = {f"out{index}" for index in range(outputs)}
     kept = []
     for node in reversed(nodes):

@@ -12,13 +12,13 @@ from coreml_updatable.runtime.engine.tracing import MAX_OPERATIONS, fold_borders
 
 jit: Any = torch.jit  # untyped
 TOLERANCE = 1e-5  # relative to the largest value of an output
-PART = 1 << 20  # values that are compared at a time: outputs may be large, and a comparison makes several copies
+PART = 1 << 20  # values compared at a time: outputs may be large, and a comparison copies them several times
 
 
 def optimized(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]
 ) -> Callable[..., tuple[Tensor, ...]] | None:
-    """The optimized function for inputs of these shapes; None where torch cannot trace it or the numbers differ."""
+    """Return the optimized function for inputs of these shapes; None if torch cannot trace it or the results differ."""
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

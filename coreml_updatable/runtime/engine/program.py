@@ -28,7 +28,7 @@ class Step:
 
 
 class NestedNetwork(nn.Module):
-    """The layers of a nested network; it runs on the dictionary of blobs itself, and leaves its own blobs there."""
+    """The layers of a nested network; it runs on the dictionary of blobs and adds its own blobs to it."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         super().__init__()
@@ -43,9 +43,9 @@ class NestedNetwork(nn.Module):
 
 
 class Program:
-    """Steps with named inputs and outputs. A blob is dropped after its last reader, unless it is an output.
+    """Steps with named inputs and outputs. A blob is freed after its last reader, unless it is an output.
 
-    An output that only a branch not taken would write is left out.
+    An output that is written only by a branch that was not taken is omitted.
     """
 
     def __init__(self, steps: Sequence[Step], outputs: Sequence[str]) -> None:
@@ -55,8 +55,8 @@ class Program:
         self._spare = _spare(self.steps, self.outputs)
 
     def __call__(self, inputs: Mapping[str, Tensor], *, in_place: bool = False) -> dict[str, Tensor]:
-        """``in_place``: an activation may write into the memory of a blob that nothing else reads. Without gradients
-        only; a recorded graph fuses the two anyway."""
+        """``in_place``: an activation may write into the memory of a blob that nothing else reads; only without
+        gradients."""
         blobs = dict(inputs)
         work.start()
         for step, dropped, spare in zip(self.steps, self._dropped, self._spare, strict=True):
@@ -114,7 +114,7 @@ def _step(layer: NeuralNetworkLayer, assumptions: PredictionAssumptions) -> Step
 
 
 def _last_uses(steps: Sequence[Step], outputs: Sequence[str]) -> list[set[str]]:
-    """For each step, the blobs that neither a later step nor the outputs need."""
+    """Return, for each step, the blobs that neither a later step nor the outputs need."""
     needed = set(outputs)
     dropped: list[set[str]] = []
     for step in reversed(steps):

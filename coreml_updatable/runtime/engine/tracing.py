@@ -33,8 +33,8 @@ ELEMENTWISE = {
 ELEMENTWISE_PAIRS = {aten.add.Tensor, aten.mul.Tensor, aten.sub.Tensor, aten.div.Tensor}
 VIEWS = {aten.view.default, aten._unsafe_view.default, aten.reshape.default}
 AXES_OF_ONE = {aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.unsqueeze.default}
-RESHAPING = ("squeeze", "t", "transpose", "unsqueeze")  # in place, they change shapes and no numbers
-MAX_OPERATIONS = 5000  # beyond, as of a long sequence through an LSTM, an engine takes longer to prepare than to run
+RESHAPING = ("squeeze", "t", "transpose", "unsqueeze")  # in place, they change shapes, not values
+MAX_OPERATIONS = 5000  # beyond, as for a long LSTM, preparing an engine takes longer than running
 PAD, CONVOLUTION = aten.constant_pad_nd.default, aten.convolution.default
 
 
@@ -45,8 +45,10 @@ class UntraceableError(RuntimeError):
 def traced(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], most: int | None = None
 ) -> tuple[fx.GraphModule, tuple[Tensor, ...]]:
-    """What ``function`` does on inputs of these shapes, and what it gives for these. RuntimeError where it looks at
-    values, or does more than ``most`` operations."""
+    """Return the graph of ``function`` for inputs of these shapes, and its result for these inputs.
+
+    Raises RuntimeError if it depends on values, or runs more than ``most`` operations.
+    """
     recording = _Recording(inputs, most)
     with torch.no_grad():
         with recording:
@@ -58,16 +60,16 @@ def traced(
 def recorded(
     function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor], parameters: Sequence[Tensor]
 ) -> Callable[..., tuple[Tensor, ...]]:
-    """``function(*inputs)`` as one of (*inputs, *parameters) for these shapes, whose gradients torch can take.
+    """Return ``function(*inputs)`` as a differentiable function of (*inputs, *parameters) for these shapes.
 
-    ``parameters``: those that ``function`` reads besides its inputs. RuntimeError where it looks at values, or keeps
-    gradients from passing.
+    ``parameters``: those that ``function`` reads besides its inputs. Raises RuntimeError if it depends on values, or
+    blocks gradients.
     """
     recording = _Recording([*inputs, *parameters])
     with recording:
         result = function(*inputs)
     module = recording.module(result)
-    module.graph.eliminate_dead_code()  # what autograd would keep for the way back
+    module.graph.eliminate_dead_code()  # what autograd would keep for the backward pass
     if any(node.target is aten.detach.default for node in module.graph.nodes):
         raise UntraceableError("a part without gradients cannot be recorded")
     for node in module.graph.nodes:
@@ -77,7 +79,7 @@ def recorded(
 
 
 def with_loops(function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Tensor]) -> fx.GraphModule:
-    """What ``traced`` records, loops over a sequence as torch's ``scan``."""
+    """Return what ``traced`` records, with loops over a sequence as torch's ``scan``."""
     if _Recording not in scan_op().python_key_table:
         scan_op().py_impl(_Recording)(_Recording.scan)
     with loops.kept():
@@ -85,7 +87,7 @@ def with_loops(function: Callable[..., tuple[Tensor, ...]], inputs: Sequence[Ten
 
 
 class _Recording(TorchDispatchMode):
-    """Notes every operation below ``torch.vmap``. Torch's own ``make_fx`` takes ten times as long and seconds to
+    """Record every operation below ``torch.vmap``. Torch's own ``make_fx`` is ten times slower and takes seconds to
     import."""
 
     def __init__(self, inputs: Sequence[Tensor], most: int | None = None) -> None:
@@ -119,7 +121,7 @@ class _Recording(TorchDispatchMode):
     def scan(
         self, step: Callable[..., Any], states: Sequence[Tensor], sequences: Sequence[Tensor], _others: Any
     ) -> tuple[Tensor, ...]:
-        """A loop as one operation, its step as a graph; what a step reads besides is passed to it."""
+        """Record a loop as one operation with its step as a graph; other tensors that the step reads become inputs."""
         with self:
             states = [state.clone(memory_format=torch.contiguous_format) for state in states]  # as the step gives them
         body, read = _step_of(step, [*states, *(sequence[0] for sequence in sequences)])
@@ -139,7 +141,7 @@ class _Recording(TorchDispatchMode):
         return result
 
     def _known(self, value: Any) -> Any:
-        """The node of a tensor; one that no operation made is a constant."""
+        """Return the node of a tensor; a tensor without one is a constant."""
         if not isinstance(value, Tensor):
             return value
         if value in self._nodes:
@@ -168,8 +170,10 @@ class _Recording(TorchDispatchMode):
 
 
 def _step_of(step: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[fx.GraphModule, list[Tensor]]:
-    """The step of a loop as a graph of (*inputs, *read), and the tensors that it reads besides its inputs. Its outputs
-    are tensors of their own, one value after the other."""
+    """Return the step of a loop as a graph of (*inputs, *read), and the tensors that it reads besides its inputs.
+
+    Its outputs are new, contiguous tensors.
+    """
     recording = _Recording(inputs)
     with recording:
         result = [item.clone(memory_format=torch.contiguous_format) for item in step(*inputs)]
@@ -187,7 +191,7 @@ def _step_of(step: Callable[..., Any], inputs: Sequence[Tensor]) -> tuple[fx.Gra
 
 
 def _without_writing(func: Any) -> Any:
-    """The operation that gives the same and leaves its input as it is; None where numbers are written."""
+    """Return the operation with the same result that does not change its input; None if values are written."""
     if not any(argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments):
         return func
     name = str(func._schema.name).partition("::")[2].rstrip("_")
@@ -195,12 +199,12 @@ def _without_writing(func: Any) -> Any:
 
 
 def _shell(value: Tensor) -> Tensor:
-    """Its shape and type, without its numbers."""
+    """Return a tensor of the same shape and type without its values."""
     return torch.empty(value.shape, dtype=value.dtype, device="meta")
 
 
 def push_views(module: fx.GraphModule) -> fx.GraphModule:
-    """Drop permutations that permute nothing, join reshapes, and move reshapes after elementwise operations."""
+    """Remove identity permutations, merge reshapes, and move reshapes after elementwise operations."""
     graph = module.graph
     for node in list(graph.nodes):
         if node.op != "call_function":
@@ -210,7 +214,7 @@ def push_views(module: fx.GraphModule) -> fx.GraphModule:
         elif node.target in VIEWS:
             source = node.args[0]
             if _is_view(source):
-                if source.target is aten.reshape.default:  # which may copy, where a view cannot be had
+                if source.target is aten.reshape.default:  # which copies if a view is impossible
                     node.target = aten.reshape.default
                 source = source.args[0]
                 node.args = (source, node.args[1])
@@ -246,7 +250,7 @@ def pull_borders(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def borders(node: Any) -> tuple[fx.Node, tuple[int, int, int, int]] | None:
-    """What is padded, and (left, right, top, bottom) >= 0, where ``node`` puts zeros around pictures [n, C, H, W]."""
+    """Return the padded node and (left, right, top, bottom) >= 0 if ``node`` pads pictures [n, C, H, W] with zeros."""
     if not isinstance(node, fx.Node) or node.target is not PAD or len(_shape(node)) != 4:
         return None
     source, amounts, value = node.args[0], list(node.args[1]), node.args[2] if len(node.args) > 2 else 0.0  # type: ignore[arg-type]  # a node's arguments are of any type
@@ -257,8 +261,8 @@ def borders(node: Any) -> tuple[fx.Node, tuple[int, int, int, int]] | None:
 
 
 def fold_borders(module: fx.GraphModule) -> fx.GraphModule:
-    """Let convolutions pad by themselves. Torch's pad both sides alike, so where one side needs more, the filter gets
-    rows or columns of zeros on the other."""
+    """Fold padding into convolutions. Torch pads both sides equally, so if one side needs more, the filter gets rows or
+    columns of zeros on the other."""
     graph = module.graph
     for node in list(graph.nodes):
         if node.op != "call_function" or node.target is not CONVOLUTION or node.args[6]:
@@ -287,7 +291,7 @@ def fold_borders(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def _grown(edges: tuple[int, int], dilation: int) -> tuple[int, int] | None:
-    """Zeros before and after a filter, with which the larger border on both sides gives the same windows."""
+    """Return the zeros before and after a filter for which the larger border on both sides gives the same windows."""
     missing = max(edges) - min(edges)
     if missing % dilation:
         return None
@@ -306,13 +310,13 @@ def _commutes(node: fx.Node) -> bool:
 
 
 def _pads_kept_axes(node: fx.Node) -> bool:
-    """Does the reshape before leave the last axes, the only ones that are padded, as they are?"""
+    """Return whether the reshape before it keeps the last axes, the only ones that are padded."""
     view: Any = node.args[0]
     return _is_view(view) and _keeps_padded_axes(node, view, view.args[0])
 
 
 def _keeps_padded_axes(border: fx.Node, view: fx.Node, source: fx.Node | None = None) -> bool:
-    """Does ``view`` (of ``source``, or of what is padded) leave the axes that ``border`` pads as they are?"""
+    """Return whether ``view`` (of ``source``, or of the padded value) keeps the axes that ``border`` pads."""
     axes = len(border.args[1]) // 2  # type: ignore[arg-type]  # a node's arguments are of any type
     before, after = _shape(source or border), _shape(view)
     return axes < min(len(before), len(after)) and before[-axes:] == after[-axes:]
@@ -333,7 +337,7 @@ def _move_view_behind(graph: fx.Graph, node: fx.Node) -> None:
 
 
 def _moved_shape(border: fx.Node, outer: fx.Node, inner: tuple[int, ...]) -> tuple[int, ...]:
-    """The first axes of ``outer`` with the last ones, which ``border`` pads, of ``inner``."""
+    """Return the first axes of ``outer`` and the last ones, which ``border`` pads, of ``inner``."""
     axes = len(border.args[1]) // 2  # type: ignore[arg-type]  # a node's arguments are of any type
     shape = _shape(outer)
     return (*shape[: len(shape) - axes], *inner[len(inner) - axes :])

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from coreml_updatable.bounds import Run, current
 
-SMALL = 2**20  # values that an operation may make without a closer look
+SMALL = 2**20  # values of an output that need no closer look
 OVERHEAD = 200_000  # operations: Python and torch take about 20 microseconds for each call
 PER_VALUE = 40  # operations for each value read or written, most of it for memory
 PER_SORTED = 1000
@@ -28,7 +28,7 @@ LARGEST_VALUE = 8  # bytes
 SORTED = {"sort", "topk", "argsort", "kthvalue", "median", "unique", "_unique2", "index_put", "_index_put_impl"}
 PRODUCTS = {"mm", "bmm", "addmm", "baddbmm", "addmv", "mv", "dot", "linear"}
 FORWARD, BACKWARD = "convolution", "convolution_backward"
-OF_NUMBERS = {"arange", "linspace", "logspace"}  # their sizes come from fractions
+OF_NUMBERS = {"arange", "linspace", "logspace"}  # their sizes are computed from fractions
 NO_LARGER = {  # each output has at most as many values as the largest input
     "_log_softmax", "_log_softmax_backward_data", "_softmax", "_softmax_backward_data", "_to_copy", "all", "amax",
     "amin", "aminmax", "any", "argmax", "argmin", "clone", "copy", "cumprod", "cumsum", "empty_like", "flip",
@@ -44,7 +44,7 @@ _views: dict[Any, bool] = {}
 
 @contextmanager
 def weighed() -> Iterator[None]:
-    """Every operation inside is weighed, as a part of the run around it."""
+    """Check every operation inside, as part of the surrounding run."""
     run = current()
     if run is None or run.weighs:
         yield
@@ -64,7 +64,7 @@ class _Weighing(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Nothing here is compiled; to say so to torch's compiler would import it, which takes seconds."""
+        """Return False: asking torch's compiler would import it, which takes seconds."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -91,7 +91,7 @@ class _Weighing(TorchDispatchMode):
 
 
 def _is_view(func: Any) -> bool:
-    """Does the operation answer only its inputs' own memory, and write nothing?"""
+    """Return whether the operation only returns memory of its inputs and writes nothing."""
     if func not in _views:
         aliases = [item.alias_info for item in func._schema.returns]
         views = bool(aliases) and all(alias is not None and not alias.is_write for alias in aliases)
@@ -100,7 +100,7 @@ def _is_view(func: Any) -> bool:
 
 
 def _in_place(func: Any) -> bool:
-    """Does the operation write its answer into an input?"""
+    """Return whether the operation writes its result into an input."""
     return all(item.alias_info is not None and item.alias_info.is_write for item in func._schema.returns)
 
 
@@ -109,21 +109,21 @@ def _name(func: Any) -> str:
 
 
 def _rough(func: Any, given: list[Any]) -> int:
-    """Values that the operation makes at most: no shape function of torch gives more than the product of all the
-    sizes it reads and of the integers that it is told."""
+    """Return an upper bound on the values of an operation: no shape function of torch gives more than the product of
+    all input sizes and integer arguments."""
     if _name(func) in OF_NUMBERS:
         return 2 * SMALL
     factor = 1
     for value in given:
         if isinstance(value, Tensor):
-            factor *= max(1, value.numel(), value.numel() * value.dim())  # nonzero makes one for each axis
+            factor *= max(1, value.numel(), value.numel() * value.dim())  # nonzero returns one value per axis
         elif isinstance(value, int) and not isinstance(value, bool):
             factor *= max(1, 2 * abs(value))
     return factor
 
 
 def _sizes(func: Any, args: Any, kwargs: Any, inputs: list[Tensor], rough: int, most: int) -> tuple[int, int]:
-    """The bytes that an operation will allocate for its outputs, and the values in them."""
+    """Return the bytes that an operation will allocate for its outputs, and the number of values in them."""
     values = _values(func, args, inputs)
     if values is not None and torch.Tag.pointwise in func.tags and _in_place(func):
         return 0, values
@@ -141,7 +141,7 @@ def _sizes(func: Any, args: Any, kwargs: Any, inputs: list[Tensor], rough: int, 
 
 
 def _values(func: Any, args: Any, inputs: list[Tensor]) -> int | None:
-    """The most values in the first of an operation's outputs, by a rule of our own; None where there is none."""
+    """Return the most values in the first output of an operation, if there is a rule for it; else None."""
     name = _name(func)
     if torch.Tag.pointwise in func.tags:
         return _broadcast([tensor.shape for tensor in inputs])
@@ -178,7 +178,7 @@ def _values(func: Any, args: Any, inputs: list[Tensor]) -> int | None:
 
 
 def _broadcast(shapes: list[torch.Size]) -> int:
-    """Values of what these shapes make together; ``torch.broadcast_shapes`` takes a millisecond for it."""
+    """Return the number of values after broadcasting; ``torch.broadcast_shapes`` takes a millisecond for it."""
     return prod(max(lengths) for lengths in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1))
 
 
@@ -218,7 +218,7 @@ def _on_meta(kwargs: Any) -> dict[str, Any]:
 def _scratch(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
     """Return the bytes that a kernel allocates besides its outputs: convolutions copy to other layouts (measured).
 
-    One of pictures copies an input that is not channels-last; others and gradients copy what they make as well.
+    A 2d convolution copies an input that is not channels-last; others and gradients copy their outputs as well.
     """
     name = _name(func)
     if name not in (FORWARD, BACKWARD):
@@ -244,6 +244,6 @@ def _work(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
 
 
 def _products(weight: Tensor, transposed: bool, read: int, result: int) -> int:
-    """Of a convolution: every value that is made, or that is read if it is transposed, meets one filter."""
+    """Return the products of a convolution: one filter for each output value, or input value if it is transposed."""
     products = prod(weight.shape[1:]) * (read if transposed else result)
     return products if weight.dim() > 4 else products // 2

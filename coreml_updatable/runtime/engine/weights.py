@@ -24,7 +24,7 @@ NewWeights: TypeAlias = Mapping[Key, NDArray[Any]]
 
 
 def field(layer: NeuralNetworkLayer, path: str) -> WeightParams:
-    """The ``WeightParams`` at ``path`` ("weights", "weightParams.0.inputGateWeightMatrix") in a layer's own message."""
+    """Return the ``WeightParams`` at ``path`` of a layer: "weights", "weightParams.0.inputGateWeightMatrix"."""
     message = getattr(layer, layer.WhichOneof("layer"))
     for name in path.split("."):
         message = message[int(name)] if name.isdigit() else getattr(message, name)
@@ -59,7 +59,7 @@ def _with_weights(step: Step, weights: NewWeights) -> Step:
 
 
 def _with_parameter(module: nn.Module, path: str, value: nn.Parameter) -> nn.Module:
-    """A shallow copy of ``module`` in which one parameter differs."""
+    """Return a shallow copy of ``module`` with one other parameter."""
     changed = copy(module)
     changed._parameters = dict(module._parameters)
     changed._modules = dict(module._modules)

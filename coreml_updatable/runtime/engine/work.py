@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from coreml_updatable.errors import ModelError
 
 MOST = 150_000  # five thousand steps of such a loop
-VALUES = 2**15  # values of a blob that weigh as much as running one more layer
+VALUES = 2**15  # values of a blob that count as much as one more layer
 _done: ContextVar[int] = ContextVar("the work done in loops", default=0)
 
 

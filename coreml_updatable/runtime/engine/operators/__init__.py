@@ -1,7 +1,7 @@
-"""Torch's operations in ONNX's words: a rule for each, by the name in torch's own schema.
+"""Rules that write torch operations as ONNX nodes, by the name in torch's schema.
 
-A rule gets the writer, the recorded node, and its arguments with names or constants in the place of tensors; it answers
-the name of what it wrote. All shapes are those of the node; axes may be negative.
+A rule gets the writer, the recorded node, and its arguments with names or constants instead of tensors; it returns the
+name of its output. All shapes are those of the node; axes may be negative.
 """
 
 from coreml_updatable.runtime.engine.operators import indexing, pointwise, shapes, sums, windows

@@ -1,4 +1,4 @@
-"""Shared by all rules: the table of rules, and the shapes, types and arguments of a recorded node."""
+"""The table of rules, and the shapes, types and arguments of a recorded node."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -39,7 +39,7 @@ def _value(node: fx.Node, at: int | None) -> Tensor:
 
 
 def _held(node: fx.Node) -> Tensor:
-    """A constant of the graph."""
+    """Return a constant of the graph."""
     value: Any = node.graph.owning_module
     for name in str(node.target).split("."):
         value = getattr(value, name)
@@ -59,7 +59,7 @@ def tensor(writer: Writer, value: Any, node: fx.Node, index: int, dtype: torch.d
 
 
 def axes_of(axes: Any, rank: int) -> list[int]:
-    """Non-negative axes; none named means all."""
+    """Return non-negative axes; all if none is given."""
     listed = [axes] if isinstance(axes, int) else list(axes or [])
     return sorted(axis % rank for axis in listed) if listed else list(range(rank))
 

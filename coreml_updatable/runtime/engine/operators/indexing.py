@@ -38,7 +38,7 @@ def gather(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
 
 @rule("index")
 def index(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
-    """Whole axes, then axes by index, then whole axes; the indexed axes go to the front of the picked ones."""
+    """Write an index over adjacent axes, with full axes before and after them."""
     named, together = _indexed_axes(node, args)
     if len(named) == 1:
         return writer.emit("Gather", args[0], args[1][named[0]], axis=named[0])
@@ -60,7 +60,7 @@ def index(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _indexed_axes(node: fx.Node, args: Args) -> tuple[list[int], list[int]]:
-    """The axes that have an index, which must lie together, and the shape to which the indices are broadcast."""
+    """Return the indexed axes, which must be adjacent, and the shape to which the indices are broadcast."""
     named = [axis for axis, item in enumerate(args[1]) if item is not None]
     if not named or named != list(range(named[0], named[-1] + 1)):
         raise UnsupportedError("indices on axes that lie apart")
@@ -94,7 +94,7 @@ def scatter(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
 
 @rule("index_put", "_unsafe_index_put")
 def index_put(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
-    """Whole axes, then axes by index, then whole axes: the indexed ones are brought to the front and back."""
+    """Write an assignment to adjacent indexed axes, which are moved to the front and back."""
     named, together = _indexed_axes(node, args)
     indices = _rows_of(writer, [args[1][axis] for axis in named], together)
     shape, first, last, count = shape_of(node), named[0], named[-1] + 1, len(together)
@@ -110,7 +110,7 @@ def index_put(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _rows_of(writer: Writer, indices: Sequence[Any], together: Sequence[int]) -> Any:
-    """Indices of several axes side by side, [*together, axes]."""
+    """Return the indices of several axes stacked as [*together, axes]."""
     columns = [
         reshaped(writer, writer.emit("Expand", position, writer.integers(together)), [*together, 1])
         for position in indices

@@ -1,4 +1,4 @@
-"""Operations value by value: arithmetic, comparisons, activations."""
+"""Elementwise operations: arithmetic, comparisons, activations."""
 
 # ruff: noqa: ARG001 - every rule has the same four arguments
 
@@ -19,7 +19,7 @@ from coreml_updatable.runtime.engine.operators._rules import (
     tensor,
 )
 
-# One input, one output, the same values in both languages.
+# One input, one output, the same values in torch and ONNX.
 UNARY = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "asin": "Asin", "asinh": "Asinh", "atan": "Atan", "atanh": "Atanh",
     "ceil": "Ceil", "cos": "Cos", "cosh": "Cosh", "erf": "Erf", "exp": "Exp", "floor": "Floor", "isnan": "IsNaN",
@@ -162,7 +162,7 @@ def floor_divide(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> A
 
 @rule("remainder")
 def remainder(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
-    """The sign is the divisor's."""
+    """Write a remainder with the sign of the divisor."""
     dtype = dtype_of(node)
     first, second = (tensor(writer, args[index], node, index, dtype) for index in (0, 1))
     if not dtype.is_floating_point:
@@ -188,7 +188,7 @@ def comparing(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _pair(writer: Writer, node: fx.Node, args: Args) -> tuple[Any, Any]:
-    """Both inputs in the type that torch compares them in; ONNX compares no truth values by size."""
+    """Return both inputs in the type in which torch compares them; ONNX cannot order booleans."""
     examples: list[Any] = [
         item
         if isinstance(item, bool | int | float)

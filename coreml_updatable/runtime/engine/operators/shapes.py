@@ -1,4 +1,4 @@
-"""Operations that arrange values, or make them of one number: reshapes, slices, joins, padding."""
+"""Operations that rearrange or fill: reshapes, slices, concatenation, padding."""
 
 # ruff: noqa: ARG001 - every rule has the same four arguments
 
@@ -90,7 +90,7 @@ def cat(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
     listed: Any = node.args[0]
     for item, value in zip(listed, args[0], strict=True):
         result = item.meta["val"] if isinstance(item, fx.Node) and "val" in item.meta else value
-        if list(result.shape) != [0]:  # torch lets such a one pass, whatever the others' ranks
+        if list(result.shape) != [0]:  # torch accepts an empty vector, whatever the ranks of the others
             parts.append(writer.cast(value, result.dtype, dtype_of(node)))
     return writer.emit("Concat", *parts, axis=axis % len(shape_of(node)))
 

@@ -1,4 +1,4 @@
-"""Operations over axes: sums, products of matrices, orders, softmax, normalization."""
+"""Operations over axes: reductions, matrix products, sorting, softmax, normalization."""
 
 # ruff: noqa: ARG001 - every rule has the same four arguments
 
@@ -78,7 +78,7 @@ def cumsum(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
 
 @rule("topk", "sort")
 def topk(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> Any:
-    """Of equal values, the first ones come first."""
+    """Write a top-k in which equal values keep their order."""
     shape, name = shape_of(node, 0), name_of(node)
     if name == "topk":
         count, axis, largest = (

@@ -34,7 +34,7 @@ def convolution(writer: Writer, node: fx.Node, args: Args, kwargs: Kwargs) -> An
 
 
 def _before(writer: Writer, source: fx.Node, padded: Any) -> Any:
-    """The name of what was padded, which the node that wrote ``padded`` reads."""
+    """Return the name of the unpadded value, which the node that wrote ``padded`` reads."""
     del source
     for node in reversed(writer.nodes):
         if padded in node.output:
