@@ -49,10 +49,10 @@ def pixels_in_words(mean: Sequence[float] | None, std: Sequence[float] | None) -
 def fitting_in_words(known: DeclaredPicture, fit: str) -> str:
     """How photos are made to fit, here and by Vision on the phone, and how they were for the weights."""
     text = f"made to fit as Vision's {fit} does on the phone"
-    said = [known.interpolation] if known.interpolation else []
+    said = [f"{known.interpolation} interpolation"] if known.interpolation else []
     if known.crop is not None and known.crop < 1:
-        said.append(f"{known.crop:.3g} of the shorter side")
-    return f"{text}; the weights were trained on {', '.join(said)}" if said else text
+        said.append(f"a crop to {known.crop:.3g} of the shorter side")
+    return f"{text}; the weights were trained with {' and '.join(said)}" if said else text
 
 
 def _nothing(name: str) -> DeclaredPicture:

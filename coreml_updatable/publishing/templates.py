@@ -43,6 +43,9 @@ def template(name: str, *, escape: bool = True) -> "Template":
         "prose": wording.typographic,
         "swift": literal,
         "allowed": allowed,
+        "default_value": lambda parameter: (
+            f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default).lower()
+        ),
     }
     return environment.get_template(name)
 

@@ -63,7 +63,10 @@ def proposal(
 
 
 def look(folder: Path, on_progress: Progress = silent) -> Looked:
-    """Open every picture of every class folder, small; a DataError where there is none."""
+    """Open every picture of every class folder, small; classes too small for a build are left out.
+
+    Raises DataError where there is no picture.
+    """
     if not folder.is_dir():
         result = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{folder}: {result}, expected a folder with one folder per class; check the path")
@@ -107,16 +110,17 @@ def look(folder: Path, on_progress: Progress = silent) -> Looked:
         )
     notes += _left_out(left_out)
     groups = groups_of(np.stack(pictures))
-    for kind, count in counts.items():
+    for kind, count in tuple(counts.items()):
         different = len({group for group, its in zip(groups, kinds, strict=True) if its == kind})
         if different < FEWEST_DIFFERENT:
             result = "1 photo" if count == 1 else f"{count} photos that are nearly the same"
             notes.append(
-                f"{kind}: {result}, and a build needs {FEWEST_DIFFERENT} that differ; add some, or take the "
-                "folder away and write the recipe again"
+                f"{kind}: {result}, and a build needs {FEWEST_DIFFERENT} that differ; it is left out: add some and "
+                "write the recipe again"
             )
+            del counts[kind]
         elif different < FEW:
-            notes.append(f"{kind}: {different} photos; {FEW} or more are better")
+            notes.append(f"{kind}: {different} photos{' that differ' * (different < count)}; {FEW} or more are better")
     return Looked(counts, fit, (*notes, *_doubles(groups, kinds, names)))
 
 
@@ -139,7 +143,7 @@ def _left_out(files_by_reason: Mapping[str, Sequence[str]]) -> list[str]:
     notes = []
     for reason, files in ordered[:REASONS]:
         more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-        notes.append(f"left out: {', '.join(files[:NAMED])}{more}: {reason}")
+        notes.append(f"left out: {', '.join(files[:NAMED])}{more}: {'each ' * (len(files) > 1)}{reason}")
     rest = sum(len(files) for _, files in ordered[REASONS:])
     return [*notes, f"left out: {rest} more, each for another reason"] if rest else notes
 
@@ -185,7 +189,7 @@ def _owners(owner: Sequence[str], counts: Mapping[str, int]) -> dict[str, str]:
         for name, what in ((kind, "the owner's kind"), (label, "its label")):
             if name not in counts:
                 question = did_you_mean(name, counts) or f"the classes are {', '.join(counts)}"
-                raise RecipeError(f"--owner {given}: {what} {name!r} is not a class of the folder; {question}")
+                raise RecipeError(f"--owner {given}: {what} {name!r} is not a usable class of the folder; {question}")
         if kind == label:
             raise RecipeError(f"--owner {given}: {kind!r} already is the label; name another label")
         result[kind] = label

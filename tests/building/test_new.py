@@ -91,12 +91,14 @@ def test_folders_of_other_things_say_what_they_are(tmp_path: Path) -> None:
 
 
 def test_copies_of_one_photo_are_one_photo(tmp_path: Path) -> None:
-    folder = photos(tmp_path, {"a": 4, "b": 1})
+    folder = photos(tmp_path, {"a": 4, "b": 1, "c": 2})
     for quality in (40, 95):
         Image.open(folder / "b" / "0.png").save(folder / "b" / f"{quality}.jpg", quality=quality)
-    (said,) = (note for note in proposal("Some", folder)[1].notes if note.startswith("b: "))
+    text, looked = proposal("Some", folder)
+    (said,) = (note for note in looked.notes if note.startswith("b: "))
     assert "3 photos" in said
     assert "needs 2 that differ" in said
+    assert tomllib.loads(text)["labels"] == ["a", "c"], "the recipe has a class that no build takes"
 
 
 @pytest.mark.parametrize(

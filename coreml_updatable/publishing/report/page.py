@@ -10,7 +10,7 @@ from coreml_updatable.personalization.wording import Words, words_for
 from coreml_updatable.publishing.chart import history_charts
 from coreml_updatable.publishing.report.comparison import rows_of, shown
 from coreml_updatable.publishing.report.gallery import base_cards, label_of_kind, lost_cards, owners_cards
-from coreml_updatable.publishing.report.pictures import LARGE, data_uri, mask_uri
+from coreml_updatable.publishing.report.pictures import LARGE, data_uri, is_tiny, mask_uri
 from coreml_updatable.publishing.report.story import headline, mistakes, owners_kinds, shots_of_each
 from coreml_updatable.publishing.report.values import Base, Fixed, Personalization, Report
 from coreml_updatable.publishing.swift import update_snippet
@@ -54,7 +54,7 @@ def _base_page(base: Base, labels: Sequence[str], examples: bool) -> Mapping[str
         "statistics": statistics,
         "confusion": list(zip(labels, statistics.confusion, strict=True)),
         "mistakes": [
-            (data_uri(pixels), name, mistake)
+            (data_uri(pixels), is_tiny(pixels), name, mistake)
             for pixels, name, mistake in zip(
                 _with_channels(base.mistakes.pixels), base.mistakes.names, statistics.mistakes, strict=False
             )

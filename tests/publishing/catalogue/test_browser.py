@@ -1,5 +1,6 @@
 """The gallery in a real browser: clicked, filtered, read without scripts, and judged by axe."""
 
+import dataclasses
 import hashlib
 import shutil
 import threading
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from coreml_updatable.publishing.catalogue.publish import publish
+from coreml_updatable.publishing.report.page import render
+from coreml_updatable.publishing.report.values import Report
 from tests.publishing.catalogue.test_pages import vectors
 
 pytestmark = pytest.mark.browser
@@ -121,3 +124,23 @@ def test_the_keyboard_reaches_everything(browser: Any, address: str) -> None:
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.tagName + (document.activeElement.name || '')"))
     assert {"INPUTwords", "SELECTinput", "SELECTsize", "A"} <= reached
+
+
+LETTERS = "[...document.querySelectorAll('figure svg text')].map(item => item.getBoundingClientRect().height)"
+CAPTIONS = "[...document.querySelectorAll('table > caption')].map(item => item.getBoundingClientRect().right)"
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_a_report_can_be_read_on_every_screen(browser: Any, report: Report, tmp_path: Path, size: str) -> None:
+    losses = tuple({"epoch": float(epoch), "train_loss": 1 / epoch} for epoch in range(1, 9))
+    (tmp_path / "report.html").write_text(
+        render(dataclasses.replace(report, history=losses, personalization=None)), encoding="utf-8"
+    )
+    (tmp_path / "index.html").write_text(render(report), encoding="utf-8")
+    width, height = SIZES[size]
+    page, _ = opened(browser, tmp_path.as_uri() + "/", viewport={"width": width, "height": height})
+    assert max(page.evaluate(CAPTIONS)) <= width, "a caption is cut off"
+    page.goto((tmp_path / "report.html").as_uri())
+    letters = page.evaluate(LETTERS)
+    assert letters
+    assert max(letters) <= 1.5 * 16, "the letters of a chart that stands alone are larger than the text"
