@@ -1,5 +1,6 @@
 """Owners a second: the engine's linear heads against UpdateTask, one owner after another, and loops in torch and ONNX
-Runtime training, which has no momentum and keeps what its Adam remembers, so that only SGD is beside ours.
+Runtime training, which has no momentum and keeps what its Adam remembers, so that only SGD is beside ours. Beside Adam:
+its square roots and divisions alone, one each for every weight in every step, which no order of the work avoids.
 """
 
 import subprocess
@@ -51,6 +52,8 @@ def figures(onnxruntime_python: str | None) -> Iterator[Figure]:
         peers = f"torch.optim: {1e6 * peer:.0f} us"
         if python is not None and not adam:
             peers += f", ONNX Runtime training: {1e6 * _by_onnxruntime(python, batch):.0f} us"
+        if adam:
+            peers += f", its roots and divisions alone: {1e6 * _roots_and_divisions(EPOCHS * SHOTS // batch):.0f} us"
         yield Figure(
             f"an update of one owner, {CLASSES} x {SIZE}, {SHOTS} shots, {EPOCHS} epochs: {what}",
             f"{1e6 * ours:.0f} us, {slow / ours:.0f} times as fast as UpdateTask's own loop ({1e6 * slow:.0f} us)",
@@ -73,6 +76,15 @@ def _batched(layer: LinearLayer, vectors: Any, shots: Any, targets: Any, paramet
         result = products[rows[:, :, None], rows[:, None, :]]
         train_in_span(result, start[rows], targets[block : block + 512], parameters, Assumptions())
     return time.process_time() - started
+
+
+def _roots_and_divisions(steps: int) -> float:
+    """Processor seconds of one owner, in the cache."""
+    moments, quotients = np.ones((2, CLASSES, SIZE + 1), np.float32)
+    started = time.process_time()
+    for _ in range(ONE_BY_ONE * steps):
+        np.divide(moments, np.sqrt(moments, out=quotients), out=quotients)
+    return (time.process_time() - started) / ONE_BY_ONE
 
 
 class _Learner:

@@ -88,9 +88,10 @@ def prepare(
     shots = tuple(count for count in settings.shots if count)
     trial = tried_with(world)
     first = draw(trial, 0, 1)
-    costs = {}
+    costs, tried = {}, []
     for index, (one, _, model) in enumerate(models_in):
-        asked = _first_rows(first, trial)
+        stored = chosen(vectors[index][0], world, settings.replay, settings.replay_by)
+        asked = [*_first_rows(first, trial), *((0, row) for row in stored.tolist())]
         places = [(look, int(kept[row])) for look, row in asked]
         fixed = frozen_rows(model, data, places, population.style, population.seed, settings.fit)
         some = tuple(
@@ -103,21 +104,26 @@ def prepare(
             )
             contenders[index] = one = replace(one, engine="task", file=model_bytes(model.message))
             every = [(look, int(row)) for look in range(len(fixed.rows)) for row in kept]
-            result = frozen_rows(model, data, every, population.style, population.seed, settings.fit).rows
-            frozen[index] = tuple(tuple(look[int(row)] for row in kept) for look in result)
+            output = frozen_rows(model, data, every, population.style, population.seed, settings.fit).rows
+            frozen[index] = tuple(tuple(look[int(row)] for row in kept) for look in output)
         if one.engine == "graph":
             frozen[index] = ((some[0][0],),)  # for the shapes
         cost = cost_of(one, model, some[0][0], updated(only, model), fixed)
         costs[one.name] = replace(cost, file_bytes=settings.heads.get(one.name, cost.file_bytes))
+        tried.append((only, stored, fixed))
     if settings.replay:
         for index, one in enumerate(list(contenders)):
-            name = f"{one.name} + replay {settings.replay}"
-            stored = chosen(vectors[index][0], world, settings.replay, settings.replay_by)
-            contenders.append(with_replay(one, name, vectors[index][0], world, stored))
+            only, stored, fixed = tried[index]
+            name, model = f"{one.name} + replay {settings.replay}", models_in[index][2]
+            result = with_replay(one, name, vectors[index][0], world, stored)
+            cost = cost_of(
+                result, model, only.frozen[0][0][0], updated(replace(only, contenders=(result,)), model), fixed
+            )
+            more = 4 * vectors[index].shape[2] * len(stored)
+            costs[name] = replace(cost, file_bytes=costs[one.name].file_bytes + more)
+            contenders.append(result)
             vectors.append(vectors[index])
             frozen.append(frozen[index])
-            more = 4 * vectors[index].shape[2] * len(stored)
-            costs[name] = replace(costs[one.name], file_bytes=costs[one.name].file_bytes + more)
     lab = Lab(
         world,
         tuple(contenders),

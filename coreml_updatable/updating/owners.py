@@ -18,7 +18,7 @@ from torch.nn import functional
 from coreml_updatable.runtime.engine.tracing import recorded
 from coreml_updatable.updating.assumptions import Assumptions
 from coreml_updatable.updating.network import GraphHead
-from coreml_updatable.updating.training import optimizer_state
+from coreml_updatable.updating.training import owners_state
 
 AT_A_TIME = 256  # rows of the base
 BYTES_AT_ONCE = 1 << 26  # of the weights of owners that take a step together, so that memory stays bounded
@@ -85,7 +85,7 @@ class OwnersHead:
                 groups.append(self.trained(rows[part], targets[part], mini_batches, parameters, assumptions, before))
             return [np.concatenate(item) for item in zip(*groups, strict=True)]
         weights = self.of(len(rows)) if start is None else [array.copy() for array in start]
-        state = optimizer_state(self._optimizer, weights, assumptions)
+        state = owners_state(self._optimizer, weights, assumptions)
         features, wanted = torch.from_numpy(rows), torch.from_numpy(targets)
         for batch in mini_batches:
             numbers = torch.from_numpy(batch)

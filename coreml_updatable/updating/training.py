@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.optim.adam import adam
 
 from coreml_updatable import bounds
 from coreml_updatable.updating.assumptions import Assumptions
@@ -81,9 +83,48 @@ class AdamState:
             weight -= room
 
 
+class FusedAdamState:
+    """AdamState in one pass of torch over contiguous arrays; not for ``adam_eps`` "inside"."""
+
+    def __init__(self, weights: Arrays, assumptions: Assumptions) -> None:
+        self._first = [torch.zeros_like(torch.from_numpy(weight)) for weight in weights]
+        self._second = [torch.zeros_like(first) for first in self._first]
+        corrected = assumptions.adam_bias == "corrected"
+        self._steps = [torch.tensor(0.0 if corrected else torch.inf) for _ in weights]  # 1 - beta ** inf is 1
+        self._eps = assumptions.adam_eps
+
+    def step(self, weights: Arrays, gradients: Arrays, parameters: Mapping[str, float]) -> None:
+        beta2, eps = float(parameters["beta2"]), float(parameters["eps"])
+        if self._eps == "scaled":
+            eps = float(eps / np.sqrt(1 - beta2 ** (float(self._steps[0]) + 1)))
+        adam(
+            [torch.from_numpy(weight) for weight in weights],
+            [torch.from_numpy(np.ascontiguousarray(gradient)) for gradient in gradients],
+            self._first,
+            self._second,
+            [],
+            self._steps,
+            fused=True,
+            amsgrad=False,
+            beta1=float(parameters["beta1"]),
+            beta2=beta2,
+            lr=float(parameters["learningRate"]),
+            weight_decay=0.0,
+            eps=eps,
+            maximize=False,
+        )
+
+
 def optimizer_state(kind: str, weights: Arrays, assumptions: Assumptions) -> OptimizerState:
     """Return the state for the name of the format's field: sgdOptimizer or adamOptimizer."""
     return SGDState(weights, assumptions) if kind == "sgdOptimizer" else AdamState(weights, assumptions)
+
+
+def owners_state(kind: str, weights: Arrays, assumptions: Assumptions) -> OptimizerState:
+    """Return the state for arrays that hold the weights of many owners."""
+    if kind == "adamOptimizer" and assumptions.adam_eps != "inside":
+        return FusedAdamState(weights, assumptions)
+    return optimizer_state(kind, weights, assumptions)
 
 
 class Order:

@@ -101,9 +101,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """label/kind/points.npy, and the owner's kind "rapids", which no label is for."""
     folder = tmp_path_factory.mktemp("photos")
     places = {**{f"{LABEL_OF[kind]}/{kind}": CENTRES[kind] for kind in CENTRES}, "rapids": OWNERS_CENTRE}
-    for seed, (place, centre) in enumerate(places.items(), start=40):
+    for seed, (place, centre) in enumerate(places.items(), start=60):
         (folder / place).mkdir(parents=True)
-        np.save(folder / place / "points.npy", around(centre, 40, seed).astype(np.float32))
+        np.save(folder / place / "points.npy", around(centre, 60, seed).astype(np.float32))
     return folder
 
 

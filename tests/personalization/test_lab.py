@@ -28,7 +28,8 @@ from coreml_updatable.personalization.results import Comparison, Difference, Int
 from coreml_updatable.personalization.tasks import by_tasks
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import last_member
-from tests.personalization.conftest import SCENARIO, SHOTS
+from coreml_updatable.updating import UpdateTask
+from tests.personalization.conftest import LABELS, SCENARIO, SHOTS
 
 NEAR = 1e-4
 
@@ -146,6 +147,20 @@ def test_the_work_of_the_fixed_part_is_that_of_its_products(prepared: Prepared, 
     assert (cost.operations, cost.head_operations) == (sizes[False], sizes[True])
     replayed = prepared.costs["k-NN + replay 2"]
     assert replayed.file_bytes > prepared.costs["k-NN"].file_bytes
+    assert replayed.head_operations > prepared.costs["k-NN"].head_operations
+
+
+def test_an_update_with_a_replay_set_is_timed_with_it(models: Any, photos: Path, monkeypatch: Any) -> None:
+    counts = []
+
+    class Counted(UpdateTask):
+        def __init__(self, model: Any, rows: Any, **more: Any) -> None:
+            counts.append(len(rows))
+            super().__init__(model, rows, **more)
+
+    monkeypatch.setattr("coreml_updatable.personalization.costs.UpdateTask", Counted)
+    prepare(models[:1], photos, SCENARIO, Settings(shots=SHOTS, replay=2))
+    assert counts == [SHOTS[-1], SHOTS[-1] + 2 * len(LABELS)]
 
 
 def test_a_report_is_what_its_schema_says(prepared: Prepared) -> None:

@@ -9,7 +9,9 @@ import torch
 import coreml_updatable as cu
 from coreml_updatable.personalization.linear_heads import batches, train_in_span, train_weights
 from coreml_updatable.updating import Assumptions, UpdateTask
+from coreml_updatable.updating.network import LinearHead
 from coreml_updatable.updating.task import LinearLayer
+from coreml_updatable.updating.training import train
 from tests.broken_models.valid import classifier
 
 OWNERS, ROWS, SIZE, CLASSES = 4, 7, 20, 3
@@ -94,6 +96,36 @@ def test_adam_is_that_of_torch(dtype: Any, bound: float, size: int) -> None:
     expected = by_torch(layer, rows, targets, parameters, Assumptions(), adam=True)
     actual = train_weights(layer, rows, targets, parameters, Assumptions())
     assert np.abs(actual - expected).max() <= bound * np.abs(expected).max()
+
+
+class UpdateTasks:
+    """What UpdateTask trains of one owner, ``train`` below, in the dtype of the arrays."""
+
+    optimizer = "adamOptimizer"
+
+    def __init__(self, layer: LinearLayer, x: Any, targets: Any) -> None:
+        parts = {"weights": layer.weights.copy(), "bias": layer.bias.copy()}
+        self.weights = [parts[name] for name in layer.trained]
+        self.head = LinearHead(x, targets, parts["weights"], parts["bias"], layer.trained)
+        self.change = lambda: np.concatenate(
+            [parts["weights"] - layer.weights, (parts["bias"] - layer.bias)[:, None]], axis=1
+        )
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-10), (np.float32, 1e-4)])
+@pytest.mark.parametrize("trained", [("weights", "bias"), ("bias",), ("weights",)])
+@pytest.mark.parametrize("bias", ["corrected", "uncorrected"])
+@pytest.mark.parametrize("eps", ["outside", "inside", "scaled"])
+def test_adam_is_that_of_update_task(dtype: Any, bound: float, trained: Any, bias: Any, eps: Any) -> None:
+    layer, rows, targets = problem(dtype)
+    layer = LinearLayer(layer.weights, layer.bias, trained, "adamOptimizer")
+    assumptions = Assumptions(adam_bias=bias, adam_eps=eps, gradient="sum", last_mini_batch="drop")
+    parameters = {**ADAM, "eps": 1e-3}  # large enough to matter where it stands
+    result = train_weights(layer, rows, targets, parameters, assumptions)
+    for x, t, change in zip(rows, targets, result, strict=True):
+        alone = UpdateTasks(layer, x, t)
+        train(alone, ROWS, parameters, assumptions, lambda _event, _metrics: True)
+        assert np.abs(change - alone.change()).max() <= bound * np.abs(change).max()
 
 
 def test_an_update_goes_on_from_the_one_before() -> None:

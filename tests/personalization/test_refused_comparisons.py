@@ -37,7 +37,7 @@ def test_what_cannot_be_compared_is_one_sentence(models: Any, photos: Path, netw
     for settings, fact in (
         (Settings(owners=0), "0 owners"),
         (Settings(shots=(3, 1)), "3, 1"),
-        (Settings(shots=(0, 30)), "at most"),
+        (Settings(shots=(0, 60)), "at most"),
     ):
         with pytest.raises(DataError, match=fact):
             compare(models, photos, Population(), settings)

@@ -17,18 +17,7 @@ from coreml_updatable.recipes.file import read_recipe
 from coreml_updatable.recipes.tuned import write_tuned
 from coreml_updatable.runtime import load
 from coreml_updatable.spec.samples import sample_counts
-from tests.personalization.conftest import CENTRES, LABEL_OF, OWNERS_CENTRE, around
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    places = {**{f"{LABEL_OF[kind]}/{kind}": CENTRES[kind] for kind in CENTRES}, "rapids": OWNERS_CENTRE}
-    for seed, (place, centre) in enumerate(places.items(), start=60):
-        (folder / place).mkdir(parents=True)
-        np.save(folder / place / "points.npy", around(centre, 60, seed).astype(np.float32))
-    return folder
-
+from tests.personalization.conftest import around
 
 SCENARIO = {"new_kind": {"labels": ["calm"]}}
 

@@ -74,26 +74,26 @@ def _base(base: Base, words: Words) -> list[str]:
 
 
 def _learning(comparison: Comparison, words: Words) -> Table:
-    """A row for each number of shots in one update."""
+    """A row for each number of shots in one update and each contender: a column of its own breaks a long name."""
     each = f", by {words.photo}s of each" if comparison.kinds_per_owner > 1 else ""
-    title = f"{owners_kinds(comparison)} labeled {owners_labels(comparison)}{each}: personal and base accuracy"
+    title = f"{owners_kinds(comparison)} labeled {owners_labels(comparison)}{each}"
     table = Table(
-        Column(Text(visible(f"{words.photo.capitalize()}s"))), title=Text(sentence(title)), title_justify="left"
+        Column(Text(visible(f"{words.photo.capitalize()}s"))),
+        Column("model", no_wrap=True),
+        Column("personal accuracy", justify="right"),
+        Column("base accuracy", justify="right"),
+        title=Text(sentence(title)),
+        title_justify="left",
     )
-    for entrant in comparison.entrants:
-        for column in (visible(entrant.name), "base accuracy"):
-            table.add_column(Text(column), justify="right")
     for shots in comparison.shots:
-        points = [item.last(shots) for item in comparison.entrants]
-        cells = [
-            cell
-            for point in points
-            for cell in (
-                mean_with_interval(point.intervals["personal_accuracy"], comparison.held_out_rows).replace(
-                    "\u00a0", " "
-                ),
-                percent(point.intervals["base_accuracy"].mean),
+        for place, entrant in enumerate(comparison.entrants):
+            intervals = entrant.last(shots).intervals
+            personal = mean_with_interval(intervals["personal_accuracy"], comparison.held_out_rows)
+            table.add_row(
+                "" if place else str(shots),
+                Text(visible(entrant.name)),
+                personal.replace("\u00a0", " "),
+                percent(intervals["base_accuracy"].mean),
+                end_section=entrant is comparison.entrants[-1],
             )
-        ]
-        table.add_row(str(shots), *cells)
     return table
