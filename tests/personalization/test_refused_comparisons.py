@@ -74,7 +74,7 @@ def test_what_can_be_refused_is_refused_before_a_row_is_embedded(
     (tmp_path / "file").write_text("")
     more: Any
     for data, population, settings, more, facts in (
-        (photos, Population(), Settings(shots=(0, 30)), {}, ["30 shots"]),
+        (photos, Population(), Settings(shots=(0, 60)), {}, ["60 shots"]),
         (photos, population_of({"relabel": {"kinds": ["rapid"]}}), Settings(shots=(0, 1)), {}, ["rapids"]),
         (photos / "calm", Population(), Settings(shots=(0, 1)), {}, ["calm, wild"]),
         (photos, population_of({"style": {}}), Settings(shots=(0, 1)), {}, ["style"]),
