@@ -27,12 +27,13 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
     result = results[best].last(shots)
     personal, lost = result.intervals["personal_accuracy"], result.intervals["forgetting"]
     who = "this owner" if lab.world.seeds else "these owners"
+    is_sure, second = _certainty(gathered, best, others)
+    rank = f"serves {who} best" if is_sure else f"is slightly ahead for {who}"
     first = (
-        f"{_name(lab, best)} serves {who} best: after one update with {shots} shots of each kind its "
-        f"mean personal accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
+        f"{_name(lab, best)} {rank}: after one update with {shots} shots of each kind its mean personal"
+        f" accuracy is {100 * personal.mean:.1f}% ({100 * personal.low:.1f} to {100 * personal.high:.1f}) "
         f"and its base accuracy {_change(lost)}, to {100 * result.measures['base_accuracy'].mean:.1f}%."
     )
-    second = _certainty(gathered, best, others)
     for index in sorted(empty - set(ranked)):
         own = results[index].last(shots).intervals["personal_accuracy"]
         second += (
@@ -61,24 +62,24 @@ def _name(lab: Lab, entrant: int) -> str:
     return f"the {name}" if lab.world.seeds else name
 
 
-def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> str:
+def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> tuple[bool, str]:
+    """Return whether no other is as good, as far as the intervals tell, and the sentence on it."""
     if not others:
         gain = gathered.apart(best, best, last_point(gathered.lab), before=0)[0]
         low, high = np.nanpercentile(100 * gain, [2.5, 97.5])
         sure = "significantly more" if low > 0 else "not significantly more"
-        return f"That is {sure} than without learning: {low:+.1f} to {high:+.1f} points of personal accuracy (95%)."
+        return (
+            True,
+            f"That is {sure} than without learning: {low:+.1f} to {high:+.1f} points of personal accuracy (95%).",
+        )
     apart = difference(gathered, others[0], best)
     gain, lost = apart.personal_accuracy, apart.forgetting
     name = _name(gathered.lab, others[0])
-    sure = (
-        "The difference is significant"
-        if not (gain.low <= 0 <= gain.high and lost.low <= 0 <= lost.high)
-        else "The difference is not significant"
-    )
-    return (
-        f"{sure}: compared with {name}, its personal accuracy differs by {_signed(gain.mean)} points "
-        f"({_signed(gain.low)} to {_signed(gain.high)}) and its forgetting by {_signed(lost.mean)} points "
-        f"({_signed(lost.low)} to {_signed(lost.high)}), with 95% intervals, paired by "
+    is_sure = not (gain.low <= 0 <= gain.high and lost.low <= 0 <= lost.high)
+    return is_sure, (
+        f"The difference is {'' if is_sure else 'not '}significant: compared with {name}, its personal accuracy "
+        f"differs by {_signed(gain.mean)} points ({_signed(gain.low)} to {_signed(gain.high)}) and its forgetting by "
+        f"{_signed(lost.mean)} points ({_signed(lost.low)} to {_signed(lost.high)}), with 95% intervals, paired by "
         f"{'order' if gathered.lab.world.seeds else 'owner'}."
     )
 

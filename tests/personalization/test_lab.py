@@ -97,6 +97,9 @@ def test_a_k_nn_that_knows_nothing_is_not_the_best(models: Any, knn_message: Any
     alone = run(prepare(both[:1], photos, population, settings), settings)
     assert alone.conclusions[0].startswith("empty serves")
     assert "Not ranked" not in alone.conclusions[1]
+    same = run(prepare([models[0], ("copy", models[0][1])], photos, population, settings), settings)
+    assert "best" not in same.conclusions[0], "one of two equal models is called the best"
+    assert "not significant" in same.conclusions[1]
 
 
 def expect_as_by_tasks(prepared: Prepared, name: str, model: Any, photos: Path) -> None:
