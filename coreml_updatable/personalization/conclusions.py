@@ -89,8 +89,8 @@ def _for_whom_not(lab: Lab, entrant: int, output: Point, result: EntrantResult) 
     if lab.world.seeds:
         orders = len(lab.world.seeds)
         return (
-            f"in {round(output.harmed * orders) or 'none'} of the {orders} orders of the owner's shots, {name} has a "
-            f"lower personal accuracy than the base; the 5th percentile over the orders is {least:.0f}%."
+            f"{name} has a lower personal accuracy than the base in {round(output.harmed * orders) or 'none'} of the "
+            f"{orders} orders of the owner's shots; the 5th percentile over the orders is {least:.0f}%."
         )
     text = (
         f"For {100 * output.harmed:.1f}% of the owners, {name} is worse than the base; the 5th percentile of personal "
