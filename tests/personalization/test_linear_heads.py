@@ -104,12 +104,15 @@ class UpdateTasks:
     optimizer = "adamOptimizer"
 
     def __init__(self, layer: LinearLayer, x: Any, targets: Any) -> None:
-        parts = {"weights": layer.weights.copy(), "bias": layer.bias.copy()}
-        self.weights = [parts[name] for name in layer.trained]
-        self.head = LinearHead(x, targets, parts["weights"], parts["bias"], layer.trained)
-        self.change = lambda: np.concatenate(
-            [parts["weights"] - layer.weights, (parts["bias"] - layer.bias)[:, None]], axis=1
-        )
+        self.before = layer
+        self.parts = {"weights": layer.weights.copy(), "bias": layer.bias.copy()}
+        self.weights = [self.parts[name] for name in layer.trained]
+        self.head = LinearHead(x, targets, self.parts["weights"], self.parts["bias"], layer.trained)
+
+    def change(self) -> Any:
+        weights = self.parts["weights"] - self.before.weights
+        bias = self.parts["bias"] - self.before.bias
+        return np.concatenate([weights, bias[:, None]], axis=1)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-10), (np.float32, 1e-4)])
