@@ -5,8 +5,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
 from coreml_updatable.checking import Problem, expect_valid
 from coreml_updatable.checking import check as check_message
 from coreml_updatable.converting.choosing import Pixels, convert_source
@@ -19,15 +17,13 @@ from coreml_updatable.data.notation import input_from, labels_in
 from coreml_updatable.data.rows.features import features_of
 from coreml_updatable.data.rows.reading import rows_of, sources, training_rows
 from coreml_updatable.errors import DataError, SourceError, located
-from coreml_updatable.marking import has_head, knn_variant, with_samples
-from coreml_updatable.marking.head import read_weights, write_weights
+from coreml_updatable.marking import has_head, knn_variant
 from coreml_updatable.marking.layouts.split import with_splits_joined
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
 from coreml_updatable.marking.settings import (
     SGD,
     Adam,
-    DoubleParameter,
     Int64Parameter,
     KNNSettings,
     UpdateSettings,
@@ -36,21 +32,17 @@ from coreml_updatable.marking.settings import (
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.diff.models import ModelDifference, difference
 from coreml_updatable.spec.io import read_model, write_model
-from coreml_updatable.spec.messages import Model, copy_of, expect_message
-from coreml_updatable.spec.network import last_member, network_of
+from coreml_updatable.spec.messages import Model, expect_message
 from coreml_updatable.spec.reserved_labels import reserved_labels
-from coreml_updatable.spec.samples import samples_of
 from coreml_updatable.spec.summary import Summary, summarize
 from coreml_updatable.typed import typed
 
 if TYPE_CHECKING:
-    from coreml_updatable.data.inputs import Int64Array
     from coreml_updatable.personalization.population import Population
     from coreml_updatable.personalization.results import Comparison
-    from coreml_updatable.personalization.tuning import Chosen, Tuned
+    from coreml_updatable.personalization.tuning import Tuned
     from coreml_updatable.publishing.vectors.replay import Stage
     from coreml_updatable.updating.assumptions import Assumptions
-    from coreml_updatable.updating.task import LinearLayer
 
 AnyModel: TypeAlias = str | PathLike[str] | Model | RunnableModel
 
@@ -280,67 +272,15 @@ def tune(
     """
     from coreml_updatable.personalization.tuning import Tuned, TuneSettings
     from coreml_updatable.personalization.tuning import tune as run
+    from coreml_updatable.tuned import with_tuned_values
 
     loaded = model if isinstance(model, RunnableModel) else load(_message(model))
     name = Path(model).stem if isinstance(model, str | PathLike) else "the model"
     settings = TuneSettings(forgetting / 100, budget, owners, test_owners, shots, replay, fit=fit)
     result = on_progress or (lambda _fraction, _detail: None)
     chosen = run(loaded, name, Path(data), _population(scenario), settings, result)
-    return Tuned(_with_values(loaded, chosen), chosen.result)
-
-
-def _with_values(model: RunnableModel, chosen: "Chosen") -> RunnableModel:
-    """Return the model with the tuned values as defaults, and ranges around them for the app."""
-    from coreml_updatable.recipes.tuned import BATCHES, epochs_range, learning_rate_range
-
-    values = chosen.result.chosen
-    if "numberOfNeighbors" in values:
-        return _with_neighbors(model, int(values["numberOfNeighbors"]), str(values["weighting"]), chosen.samples)
-    if chosen.head is not None:
-        model = _with_head(model, chosen.head)
-    network = network_of(last_member(model.message))
-    rate = DoubleParameter(float(values["learningRate"]), learning_rate_range(float(values["learningRate"])))
-    batch = Int64Parameter(int(values["miniBatchSize"]), allowed=BATCHES)
-    optimizer = (
-        Adam(rate, batch)
-        if values["optimizer"] == "adam"
-        else SGD(rate, batch, DoubleParameter(float(values["momentum"]), (0.0, 0.99)))
-    )
-    update = network.updateParams
-    return mark(
-        model,
-        optimizer=optimizer,
-        epochs=Int64Parameter(int(values["epochs"]), epochs_range(int(values["epochs"]))),
-        shuffle=bool(update.shuffle.defaultValue),
-        seed=int(update.seed.defaultValue) if update.HasField("seed") else None,
-        layers=[str(layer.name) for layer in network.layers if layer.isUpdatable],
-    )
-
-
-def _with_head(model: RunnableModel, head: "LinearLayer") -> RunnableModel:
-    """Return the model with other weights in its only trained layer."""
-    message = copy_of(model.message)
-    layer = next(layer for layer in network_of(last_member(message)).layers if layer.isUpdatable)
-    weights, bias = read_weights(layer, f"layer '{layer.name}'")
-    if np.array_equal(weights.reshape(head.weights.shape), head.weights) and np.array_equal(bias, head.bias):
-        return model
-    has_bias = bool(layer.innerProduct.hasBias)
-    write_weights(layer, head.weights.reshape(weights.shape), head.bias if has_bias else None, len(head.bias))
-    expect_valid(message, "tuned model")
-    return load(message, assumptions=model.assumptions)
-
-
-def _with_neighbors(model: RunnableModel, k: int, weighting: str, kept: "Int64Array | None") -> RunnableModel:
-    message = copy_of(model.message)
-    if kept is not None:
-        samples = samples_of(message)
-        message = with_samples(message, samples.embeddings[kept], [samples.labels[row] for row in kept])
-    classifier = last_member(message).kNearestNeighborsClassifier
-    classifier.numberOfNeighbors.defaultValue = k
-    classifier.numberOfNeighbors.range.minValue, classifier.numberOfNeighbors.range.maxValue = 1, max(15, k)
-    (classifier.uniformWeighting if weighting == "uniform" else classifier.inverseDistanceWeighting).SetInParent()
-    expect_valid(message, "tuned model")
-    return load(message)
+    values, head, samples = chosen.result.chosen, chosen.head, chosen.samples
+    return Tuned(with_tuned_values(loaded, values, head, samples), chosen.result)
 
 
 @typed
