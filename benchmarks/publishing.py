@@ -27,7 +27,7 @@ def figures() -> list[Figure]:
             again.append(_publish(builds, folder, fresh=False))
             checked.append(measure([COMMAND, "publish", "--check", "site"], folder))
     size = f"{COUNT} models of {SIZE / 1e6:.0f} MB"
-    sums = f"sha256sum {_median(peer):.2f} s"
+    sums = f"sha256sum {statistics.median(item.seconds for item in peer):.2f} s"
     flat = f"peak of {FEW} models {few.peak_megabytes:.0f} MB, expected the same"
     return [
         _figure(f"publish {size} into a new catalogue", ours, peer, sums, flat),
@@ -47,7 +47,3 @@ def _figure(what: str, ours: list[Measured], peer: list[Measured], sums: str, bo
     times = ratio([item.seconds for item in ours], [item.seconds for item in peer])
     shown = command_figure(f"{what} ({times:.1f} times sha256sum)", middle, bound)
     return Figure(shown.what, shown.ours, shown.bound, sums)
-
-
-def _median(measured: list[Measured]) -> float:
-    return statistics.median(item.seconds for item in measured)

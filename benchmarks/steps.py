@@ -108,14 +108,7 @@ def _model(weights: list[tuple[object, object]], epochs: int) -> object:
         read, written = f"r{index}" if index else "x", "y" if last else f"z{index}"
         names.append(f"fc{index}")
         builder.add_inner_product(
-            names[-1],
-            matrix,
-            bias,
-            SIZES[index],
-            SIZES[index + 1],
-            has_bias=True,
-            input_name=read,
-            output_name=written,
+            names[-1], matrix, bias, SIZES[index], SIZES[index + 1], has_bias=True, input_name=read, output_name=written
         )
         if not last:
             builder.add_activation(f"relu{index}", "RELU", written, f"r{index + 1}")

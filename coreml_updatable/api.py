@@ -21,14 +21,7 @@ from coreml_updatable.marking import has_head, knn_variant
 from coreml_updatable.marking.layouts.split import with_splits_joined
 from coreml_updatable.marking.losses import Loss
 from coreml_updatable.marking.outputs import HIDDEN
-from coreml_updatable.marking.settings import (
-    SGD,
-    Adam,
-    Int64Parameter,
-    KNNSettings,
-    UpdateSettings,
-    usual_sgd,
-)
+from coreml_updatable.marking.settings import SGD, Adam, Int64Parameter, KNNSettings, UpdateSettings, usual_sgd
 from coreml_updatable.runtime import RunnableModel, load
 from coreml_updatable.spec.diff.models import ModelDifference, difference
 from coreml_updatable.spec.io import read_model, write_model

@@ -20,7 +20,7 @@ def write_snippets(folder: Path) -> None:
     """Write one file a page, of one function a block."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for page in _pages():
+    for page in sorted({page for pattern in PAGES for page in CHECKOUT.glob(pattern)}):
         text = page.read_text(encoding="utf-8")
         result, blocks = text.count("```swift\n"), list(BLOCK.finditer(text))
         if result != len(blocks):
@@ -35,10 +35,6 @@ def write_snippets(folder: Path) -> None:
         if functions:
             imports = [f"import {module}" for module in (*MODULES, *_more(text))]
             (folder / f"{name}.swift").write_text("\n".join([*imports, *functions]))
-
-
-def _pages() -> list[Path]:
-    return sorted({page for pattern in PAGES for page in CHECKOUT.glob(pattern)})
 
 
 def _used(code: str) -> str:

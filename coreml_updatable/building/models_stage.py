@@ -198,10 +198,7 @@ def _described(recipe: AnyRecipe, model: Model, outputs: Mapping[str, str]) -> M
     )
 
 
-COLORS = {
-    "rgb": FeatureTypes_pb2.ImageFeatureType.RGB,
-    "grayscale": FeatureTypes_pb2.ImageFeatureType.GRAYSCALE,
-}
+COLORS = {"rgb": FeatureTypes_pb2.ImageFeatureType.RGB, "grayscale": FeatureTypes_pb2.ImageFeatureType.GRAYSCALE}
 FILES = {"pipeline": ("Pipeline",), "split": ("Extractor", "Head")}  # behind the model's name
 
 

@@ -48,7 +48,7 @@ class Frame:
         centered = features - self.mean
         if len(self.shares):
             centered = centered - (centered @ self.directions.T * self.shares) @ self.directions
-        return _unit(centered)
+        return np.asarray(centered / np.maximum(np.linalg.norm(centered, axis=1, keepdims=True), 1e-9))
 
 
 def frame_of(features: Float64Array, labels: Int64Array) -> Frame:
@@ -170,7 +170,3 @@ def half_of(labels: Int64Array, seed: int) -> Int64Array:
     order = np.random.default_rng(seed).permutation(len(labels))
     chosen = [order[labels[order] == label] for label in np.unique(labels)]
     return np.sort(np.concatenate([rows[: (len(rows) + 1) // 2] for rows in chosen]))
-
-
-def _unit(values: Float64Array) -> Float64Array:
-    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9))

@@ -21,12 +21,7 @@ MEMBER_NAMES = ("extractor", "nearestNeighbors")
 
 
 def knn_variant(
-    model: Model,
-    settings: KNNSettings,
-    *,
-    label: str | None = None,
-    probabilities: str | None = None,
-    cut: bool = True,
+    model: Model, settings: KNNSettings, *, label: str | None = None, probabilities: str | None = None, cut: bool = True
 ) -> Model:
     """Return a ``pipelineClassifier``: the extractor of ``model`` and an empty, updatable nearest-neighbors classifier.
 

@@ -67,7 +67,8 @@ def name_layers(model: Model, kept: Collection[str] = ()) -> Model:
         return named
     names = _readable_but(list(network.layers), kept)
     features = {str(f.name) for f in (*named.description.input, *named.description.output)}
-    blobs = {} if _names_blobs_elsewhere(network) else _blob_names(network, names, features)
+    elsewhere = any(layer_kind(layer) in _INNER_BLOBS for layer in network.layers)
+    blobs = {} if elsewhere else _blob_names(network, names, features)
     for layer, name in zip(network.layers, names, strict=True):
         layer.name = name
     rename_blobs(network, blobs)
@@ -146,10 +147,6 @@ def _base(layer: NeuralNetworkLayer) -> str:
     if kind == "convolution" and layer.convolution.isDeconvolution:
         return "deconv"
     return _SHORT.get(kind, kind.lower() or "layer")
-
-
-def _names_blobs_elsewhere(network: NeuralNetwork) -> bool:
-    return any(layer_kind(layer) in _INNER_BLOBS for layer in network.layers)
 
 
 def _blob_names(network: NeuralNetwork, layer_names: list[str], features: set[str]) -> dict[str, str]:

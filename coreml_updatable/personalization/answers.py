@@ -8,10 +8,7 @@ import numpy as np
 from coreml_updatable.data.inputs import Float64Array, Int64Array
 from coreml_updatable.personalization.laboratory import Lab, Protocol
 from coreml_updatable.personalization.owners import Owners
-from coreml_updatable.personalization.shared_neighbors import (
-    Nearest,
-    squared_distances,
-)
+from coreml_updatable.personalization.shared_neighbors import Nearest, squared_distances
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,7 @@ from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.block_store import BlockStore, expect_folder
 from coreml_updatable.personalization.conclusions import conclusions
 from coreml_updatable.personalization.contenders import StageProgress, silent
-from coreml_updatable.personalization.gathering import (
-    Gathered,
-    by_owner_type,
-    difference,
-    points_of,
-    shots_to_enough,
-)
+from coreml_updatable.personalization.gathering import Gathered, by_owner_type, difference, points_of, shots_to_enough
 from coreml_updatable.personalization.laboratory import last_point
 from coreml_updatable.personalization.measures import PERSONAL
 from coreml_updatable.personalization.owners import draw

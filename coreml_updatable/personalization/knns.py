@@ -7,10 +7,7 @@ import numpy as np
 from coreml_updatable.personalization.answers import Answers, Found, OwnersRows, Revealed, joined
 from coreml_updatable.personalization.laboratory import Lab, knn_classes
 from coreml_updatable.personalization.owners import Owners
-from coreml_updatable.personalization.shared_neighbors import (
-    Nearest,
-    squared_distances,
-)
+from coreml_updatable.personalization.shared_neighbors import Nearest, squared_distances
 
 
 class Neighbors(OwnersRows):

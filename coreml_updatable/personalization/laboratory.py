@@ -10,11 +10,7 @@ import numpy as np
 from coreml_updatable.data.inputs import Float32Array
 from coreml_updatable.personalization.contenders import Contender
 from coreml_updatable.personalization.owners import World
-from coreml_updatable.personalization.shared_neighbors import (
-    BaseSamples,
-    Nearest,
-    nearest_samples,
-)
+from coreml_updatable.personalization.shared_neighbors import BaseSamples, Nearest, nearest_samples
 from coreml_updatable.runtime import FrozenRow, load
 from coreml_updatable.spec.io import parse_model
 from coreml_updatable.updating.task import learning_part

@@ -13,11 +13,7 @@ from coreml_updatable.personalization.answers import Answers, Found, OwnersRows,
 from coreml_updatable.personalization.laboratory import Lab, last_point
 from coreml_updatable.personalization.linear_heads import batches, softmax, train_in_span, train_weights
 from coreml_updatable.personalization.owners import Owners
-from coreml_updatable.personalization.shared_neighbors import (
-    BaseSamples,
-    Votes,
-    nearest_samples,
-)
+from coreml_updatable.personalization.shared_neighbors import BaseSamples, Votes, nearest_samples
 
 if TYPE_CHECKING:
     from coreml_updatable.updating.owners import OwnersHead

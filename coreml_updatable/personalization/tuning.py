@@ -197,13 +197,7 @@ def _merit(trial: Trial, bound: float) -> float:
 
 
 def _evaluated(
-    testing: Lab,
-    tuning: Lab,
-    name: str,
-    defaults: Values,
-    best: Trial,
-    result: list[Trial],
-    settings: TuneSettings,
+    testing: Lab, tuning: Lab, name: str, defaults: Values, best: Trial, result: list[Trial], settings: TuneSettings
 ) -> TuneResult:
     lab = replace(testing, protocols=("at_once",))
     pair = tuple(_with(lab, values).contenders[0] for values in (defaults, best.values))

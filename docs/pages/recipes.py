@@ -30,11 +30,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("update", recipe.SGDSection, "`[update]` with SGD"),
     ("update", recipe.AdamSection, "`[update]` with Adam"),
     ("knn", recipe.KNNSection, "`[knn]`"),
-    (
-        "personalization",
-        recipe.PersonalizationSection,
-        "`[personalization]` (optional)",
-    ),
+    ("personalization", recipe.PersonalizationSection, "`[personalization]` (optional)"),
     ("reserved_labels", recipe.ReservedLabelsSection, "`[reserved_labels]`"),
     ("replay", recipe.ReplaySection, "`[replay]` (optional)"),
     ("metadata", recipe.MetadataSection, "`[metadata]`"),

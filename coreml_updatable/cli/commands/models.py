@@ -36,10 +36,7 @@ def left_out(recipe: AnyRecipe) -> str | None:
     return missing_extras_sentence(recipe.extras)
 
 
-def models(
-    out: Builds = Path("build"),
-    samples: Samples = Path("sample_models"),
-) -> None:
+def models(out: Builds = Path("build"), samples: Samples = Path("sample_models")) -> None:
     """Build all samples without downloads; stop at the first failure."""
     from coreml_updatable.cli.commands.build import build
 

@@ -131,7 +131,8 @@ def _sizes(func: Any, args: Any, kwargs: Any, inputs: list[Tensor], rough: int, 
         first = max((tensor.element_size() for tensor in inputs), default=4)
         return values * (first + LARGEST_VALUE * (len(func._schema.returns) - 1)), values
     try:
-        result = func(*tree_map(_meta, args), **{**tree_map(_meta, kwargs), **_on_meta(kwargs)})
+        on_meta = {"device": "meta", "pin_memory": None} if "device" in kwargs else {}
+        result = func(*tree_map(_meta, args), **{**tree_map(_meta, kwargs), **on_meta})
     except Exception:  # no shape function, or the operation itself will be refused
         if LARGEST_VALUE * rough > most:
             raise
@@ -209,10 +210,6 @@ def _meta(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
     return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-
-
-def _on_meta(kwargs: Any) -> dict[str, Any]:
-    return {"device": "meta", "pin_memory": None} if "device" in kwargs else {}
 
 
 def _scratch(func: Any, args: Any, inputs: list[Tensor], values: int) -> int:
