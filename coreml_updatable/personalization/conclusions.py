@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from coreml_updatable.personalization.gathering import Gathered, difference
+from coreml_updatable.personalization.gathering import Gathered, difference, interval
 from coreml_updatable.personalization.laboratory import Lab, last_point
-from coreml_updatable.personalization.measures import FORGETTING, PERSONAL
-from coreml_updatable.personalization.results import EntrantResult, Interval, Point
+from coreml_updatable.personalization.measures import FORGETTING, PERSONAL, RESAMPLED
+from coreml_updatable.personalization.results import Difference, EntrantResult, Interval, Point
 
 
 def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[str, ...]:
@@ -16,14 +16,9 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
     point = last_point(lab)
     shots = lab.points[point][1]
     learning = [position for position, entrant in enumerate(lab.entrants) if not entrant.is_reference]
-    merit = {
-        position: float(np.nanmean(gathered.values(position, point, PERSONAL)))
-        - max(0.0, float(np.nanmean(gathered.values(position, point, FORGETTING))))
-        for position in learning
-    }
     empty = {position for position in learning if lab.contenders[lab.entrants[position].of].is_empty}
     ranked = [position for position in learning if position not in empty] or learning
-    best, *others = sorted(ranked, key=lambda number: -merit[number])
+    best, *others = sorted(ranked, key=lambda entrant: -_merit(gathered, entrant, point))
     result = results[best].last(shots)
     personal, lost = result.intervals["personal_accuracy"], result.intervals["forgetting"]
     who = "this owner" if lab.world.seeds else "these owners"
@@ -42,6 +37,12 @@ def conclusions(gathered: Gathered, results: Sequence[EntrantResult]) -> tuple[s
         )
     output = first, second, _for_whom_not(lab, best, result, results[best])
     return tuple(f"{item[0].upper()}{item[1:]}" for item in output) if lab.world.seeds else output
+
+
+def _merit(gathered: Gathered, entrant: int, point: int) -> float:
+    """Return personal accuracy minus forgetting, means over the owners; a gain of base accuracy does not count."""
+    personal, forgetting = (float(np.nanmean(gathered.values(entrant, point, item))) for item in (PERSONAL, FORGETTING))
+    return personal - max(0.0, forgetting)
 
 
 def _change(lost: Interval) -> str:
@@ -72,15 +73,29 @@ def _certainty(gathered: Gathered, best: int, others: Sequence[int]) -> tuple[bo
             True,
             f"That is {sure} than without learning: {low:+.1f} to {high:+.1f} points of personal accuracy (95%).",
         )
-    apart = difference(gathered, others[0], best)
+    paired = f"paired by {'order' if gathered.lab.world.seeds else 'owner'}"
+    apart, advantage = difference(gathered, others[0], best), _advantage(gathered, others[0], best)
+    return advantage.low > 0, _compared(_name(gathered.lab, others[0]), apart, advantage, paired)
+
+
+def _advantage(gathered: Gathered, other: int, best: int) -> Interval:
+    """Return by how much ``best`` is ahead in what the contenders are ranked by, see ``_merit``."""
+    point = last_point(gathered.lab)
+    personal, forgetting = (RESAMPLED.index(measure) for measure in (PERSONAL, FORGETTING))
+    lost = [gathered.apart(entrant, entrant, point, before=0)[forgetting] for entrant in (other, best)]
+    fewer = np.maximum(lost[0], 0) - np.maximum(lost[1], 0)
+    mean = _merit(gathered, best, point) - _merit(gathered, other, point)
+    return interval(mean, gathered.apart(other, best, point)[personal] + fewer)
+
+
+def _compared(name: str, apart: Difference, advantage: Interval, paired: str) -> str:
     gain, lost = apart.personal_accuracy, apart.forgetting
-    name = _name(gathered.lab, others[0])
-    is_sure = not (gain.low <= 0 <= gain.high and lost.low <= 0 <= lost.high)
-    return is_sure, (
-        f"The difference is {'' if is_sure else 'not '}significant: compared with {name}, its personal accuracy "
-        f"differs by {_signed(gain.mean)} points ({_signed(gain.low)} to {_signed(gain.high)}) and its forgetting by "
-        f"{_signed(lost.mean)} points ({_signed(lost.low)} to {_signed(lost.high)}), with 95% intervals, paired by "
-        f"{'order' if gathered.lab.world.seeds else 'owner'}."
+    return (
+        f"The difference is {'' if advantage.low > 0 else 'not '}significant: compared with {name}, personal "
+        f"accuracy minus forgetting differs by {_signed(advantage.mean)} points ({_signed(advantage.low)} to "
+        f"{_signed(advantage.high)}), personal accuracy by {_signed(gain.mean)} ({_signed(gain.low)} to "
+        f"{_signed(gain.high)}) and forgetting by {_signed(lost.mean)} ({_signed(lost.low)} to {_signed(lost.high)}), "
+        f"with 95% intervals, {paired}."
     )
 
 
