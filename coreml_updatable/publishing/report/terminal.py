@@ -76,7 +76,7 @@ def _base(base: Base, words: Words) -> list[str]:
 def _learning(comparison: Comparison, words: Words) -> Table:
     """A row for each number of shots in one update and each contender: a column of its own breaks a long name."""
     each = f", by {words.photo}s of each" if comparison.kinds_per_owner > 1 else ""
-    title = f"{owners_kinds(comparison)} labeled {owners_labels(comparison)}{each}"
+    title = f"{owners_kinds(comparison)} labeled {owners_labels(comparison)}{each}: personal and base accuracy"
     table = Table(
         Column(Text(visible(f"{words.photo.capitalize()}s"))),
         Column("model", no_wrap=True),
