@@ -12,6 +12,7 @@ import numpy as np
 from coreml_updatable.data.inputs import Int64Array
 from coreml_updatable.errors import DataError
 from coreml_updatable.personalization.population import Brings, Change, Population
+from coreml_updatable.personalization.wording import counted
 from coreml_updatable.text import did_you_mean
 
 MOST_UNKNOWN = 200  # rows of kinds without a label
@@ -195,7 +196,7 @@ def _expect_known(world: World, change: Change, brings: Brings) -> None:
         for name in named:
             if name not in there:
                 hint = did_you_mean(name, there) or f"there are {', '.join(sorted(there))}"
-                raise DataError(f"scenario: {change} names the {word} {name!r}, which there is not; {hint}")
+                raise DataError(f"scenario: {change} names the {word} {name!r}, which does not exist; {hint}")
 
 
 def _too_few(world: World, change: Change, brings: Brings) -> DataError:
@@ -210,9 +211,9 @@ def _too_few(world: World, change: Change, brings: Brings) -> DataError:
             "use relabel"
         )
     return DataError(
-        f"scenario: {change} needs {world.population.kinds_per_owner} kinds with {world.shots} shots and a row to test "
-        f"on; after the base test set the data leaves at most {most} rows of a kind, so at most {max(0, most - 1)} "
-        f"shots are possible; give more data{' or fewer shots' if most > 1 else ''}"
+        f"scenario: {change} needs {counted(world.population.kinds_per_owner, 'kind')} with {world.shots} shots and a "
+        f"row to test on; after the base test set the data leaves at most {most} rows of a kind, so at most "
+        f"{max(0, most - 1)} shots are possible; give more data{' or fewer shots' if most > 1 else ''}"
     )
 
 
