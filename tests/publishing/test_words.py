@@ -41,6 +41,7 @@ def test_a_page_of_clips_speaks_of_no_photos(clips: Report) -> None:
     assert OURS.findall(PLAIN.sub(" ", page)) == []
     assert OURS.findall(" ".join(re.findall(r'(?:alt|aria-label|title)="([^"]*)"', page))) == []
     assert "random orders of the owner’s clips" in page
+    assert not re.search(r"\b(drawn|drew|drawings)\b", PLAIN.sub(" ", page)), "clips are not drawn"
 
 
 def test_a_terminal_of_clips_speaks_of_no_photos(clips: Report) -> None:
