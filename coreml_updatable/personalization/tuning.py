@@ -254,6 +254,8 @@ def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, set
     on = f"on {settings.test_owners} owners that share no picture with the tuning"
     moved = f"{100 * gain.mean:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
     lost = f"95% of them forget less than {100 * max(0.0, after.forgetting):.1f} points"
+    if best.is_allowed(settings.forgetting) and not after.is_allowed(settings.forgetting):
+        lost += f", more than the {100 * settings.forgetting:g} that the tuning owners keep to"
     if not best.is_allowed(settings.forgetting):
         return (
             f"No setting keeps forgetting below {100 * settings.forgetting:g} points for 95% of the owners; the one "
@@ -276,7 +278,7 @@ def _conclusion(name: str, trials: list[Trial], gain: Interval, best: Trial, set
         moved = f"{-100 * gain.mean:.1f} points ({-100 * gain.high:.1f} to {-100 * gain.low:.1f})"
     worse = "gain" if gain.mean > 0 else "cost"
     medians = f"the median goes from {100 * before.personal:.1f}% to {100 * after.personal:.1f}%"
-    used = f"(defaults: {100 * max(0.0, before.forgetting):.1f})"
+    used = f"(defaults: {100 * max(0.0, before.forgetting):.1f} points)"
     return f"The chosen values {worse} {moved} of personal accuracy {on}: {medians}, and {lost} {used}."
 
 

@@ -12,6 +12,8 @@ import coreml_updatable as cu
 from coreml_updatable.errors import RecipeError
 from coreml_updatable.personalization.population import Population
 from coreml_updatable.personalization.preparing import Settings, prepare
+from coreml_updatable.personalization.results import Interval
+from coreml_updatable.personalization.tuning import Trial, TuneSettings, _conclusion
 from coreml_updatable.publishing.report.tune import sharpness, write_tune
 from coreml_updatable.recipes.file import read_recipe
 from coreml_updatable.recipes.tuned import write_tuned
@@ -86,6 +88,14 @@ def test_the_bound_holds_for_those_it_was_chosen_on(network_message: Any, photos
     bounds = [tuned(load(network_message), photos, forgetting=bound).result for bound in (0.5, 30.0)]
     assert bounds[0].after.mean <= bounds[1].after.mean + 0.02
     assert {"learningRate", "epochs"} <= {key for item in bounds[1].around for key in item.values}
+
+
+@pytest.mark.parametrize(("forgetting", "kept"), [(0.019, True), (0.075, False)])
+def test_a_bound_that_test_owners_do_not_keep_is_told(forgetting: float, kept: bool) -> None:
+    defaults, best = Trial({"epochs": 1}, 0.9, 0.9, 0.09), Trial({"epochs": 2}, 0.9, 0.9, 0.01)
+    after = Trial(best.values, 0.9, 0.9, forgetting)
+    said = _conclusion("a", [defaults, after], Interval(-0.01, -0.03, 0.01), best, TuneSettings(forgetting=0.02))
+    assert ("more than the 2" not in said) == kept
 
 
 def test_a_k_nn_is_tuned_too(knn_message: Any, photos: Path) -> None:
