@@ -171,7 +171,7 @@ test-wheel: .venv/installed ## build the wheel, install it into an empty environ
 	@$(BIN)/python tests/wheel.py
 
 fuzz: .venv/installed-dev ## run the property tests with new random cases; before a release
-	@$(BIN)/python -m pytest --hypothesis-profile=default -m 'not vision and not onnx_route and not turi and not siblings and not browser' \
+	@$(BIN)/python -m pytest --hypothesis-profile=fuzz -m 'not vision and not onnx_route and not turi and not siblings and not browser' \
 		$$(grep -rlE 'hypothesis' tests --include='test_*.py')
 
 # CASES=... number of cases, FIRST=... number of the first one.

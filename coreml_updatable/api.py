@@ -164,6 +164,8 @@ def knn(
     if isinstance(samples, str | PathLike):
         rows = training_rows(Path(samples), result, features_of(result, fit))
     else:
+        if fit is not None:
+            raise DataError(f"--fit {fit}: has no effect on rows, expected samples to be a path; omit it")
         rows = [(f"row {position}", row) for position, row in enumerate(samples)] or None
     return load(filled_and_proved(source, result, rows, cut=cutting).model)
 

@@ -50,6 +50,8 @@ def one_answer(network: nn.Module, batches: Sequence[Tensor], request: SourceReq
             "its features, pass --head new --labels a,b"
         )
     column = request.column
+    if column is not None and longest == 1:
+        raise SourceError(f"--column {column}: has no effect, because the source returns one number; omit it")
     if column is not None and not 0 <= column < longest:
         raise SourceError(f"--column {column}: the source returns {longest} numbers, expected 0 to {longest - 1}")
     if name is None and result == [1, longest] and column is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
+from coreml_updatable.cli.without_effect import refuse
 from coreml_updatable.errors import DataError
 from coreml_updatable.text import json_text
 
@@ -56,17 +57,26 @@ def store(choices: Mapping[str, str], device: str) -> Path:
     return place()
 
 
-def chosen(given: list[str]) -> ChosenAssumptions:
-    """Return the stored choices with those given as "name=choice" over them."""
-    from coreml_updatable.runtime.assumptions import choices_of, fault_of
+def chosen(given: list[str], *, to_predict: bool = False) -> ChosenAssumptions:
+    """Return the stored choices with those given as "name=choice" over them.
+
+    BadParameter for one that is given twice, and ``to_predict`` for one about training.
+    """
+    from coreml_updatable.runtime.assumptions import PredictionAssumptions, choices_of, fault_of
     from coreml_updatable.updating.assumptions import Assumptions
 
     result, device = _stored()
+    named_here: set[str] = set()
     for text in given:
         name, _, choice = text.partition("=")
         fault = fault_of(Assumptions, name, choice)
         if fault:
             raise typer.BadParameter(f"--assume {text}: {fault}")
+        if name in named_here:
+            raise typer.BadParameter(f"--assume {text}: {name} is given twice; omit one of them")
+        if to_predict and name not in choices_of(PredictionAssumptions):
+            refuse(f"--assume {text}", "on predictions")
+        named_here.add(name)
         result[name] = choice
     named = {name: choice for name, choice in result.items() if choice != choices_of(Assumptions)[name][0]}
     return ChosenAssumptions(Assumptions(**cast("dict[str, Any]", result)), named, device)

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from coreml_updatable.cli.output import note
+from coreml_updatable.cli.without_effect import expect_effect
 from coreml_updatable.text import did_you_mean
 
 _MODELS = (".mlmodel", ".mlpackage")
@@ -54,6 +55,8 @@ class Command(TyperCommand):
         surplus: list[str] = super().parse_args(ctx, args)
         if surplus and not ctx.resilient_parsing:
             raise typer.BadParameter(_sentence(surplus, given), ctx=ctx)
+        typed = {name for name in ctx.params if ctx.get_parameter_source(name).name == "COMMANDLINE"}
+        expect_effect(str(self.name), ctx.params, typed)
         return surplus
 
 

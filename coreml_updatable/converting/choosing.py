@@ -52,6 +52,8 @@ def convert_source(request: SourceRequest, converter: str | None = None, pixels:
         converter, reason = converter_for(source) if isinstance(source, str | Path) else converter_for_object(source)
     elif isinstance(source, str | Path):
         doubt = doubt_about(converter, source)
+    if request.column is not None and request.head == "new":
+        raise RecipeError("--column has no effect with a new head, which replaces all outputs; omit one of them")
     _expect_suited(converter, request)
     entry = find_converter(converter, asked_by="--converter")
     function = load_source_converter(entry)

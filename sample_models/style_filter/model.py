@@ -100,6 +100,8 @@ def settings(request: SourceRequest) -> tuple[Image.Image, Plan]:
             raise SourceError(
                 f"source.options.{option} is {given[option]!r}, expected an integer from {low} to {high}; correct it"
             )
+    if request.weights:
+        raise SourceError("--weights: has no effect, because the network is trained here; omit it")
     density, name = int(given["density"]), str(given["style"])
     own = {"mosaic": drawing.mosaic, "strokes": drawing.strokes, "woodcut": drawing.woodcut}
     path = request.source / name

@@ -113,7 +113,7 @@ def test_python_runs_the_package_as_the_command() -> None:
 def test_only_the_command_that_runs_is_imported() -> None:
     result = run("diff", "--help", program="import atexit, sys; atexit.register(lambda: print(*sys.modules))\n" + RUN)
     loaded = {name for name in result.stdout.split() if name.startswith("coreml_updatable.cli.")}
-    names = ("app", "command", "commands", "commands.diff", "limits", "output")
+    names = ("app", "command", "commands", "commands.diff", "limits", "output", "without_effect")
     assert loaded == {f"coreml_updatable.cli.{name}" for name in names}
     assert not {"rich.console", "numpy", "torch"} & set(result.stdout.split())
 

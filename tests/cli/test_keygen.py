@@ -23,7 +23,7 @@ def test_sign_and_check(run: Run, tmp_path: Path) -> None:
 def test_usage(run: Run, tmp_path: Path) -> None:
     ran = run("publish", "--to", tmp_path / "site", "--public-key", tmp_path / "key")
     assert ran.status == 2
-    assert "--public-key requires --check" in ran.err
+    assert "--public-key has no effect without --check" in ran.err
     assert run("publish", "--to", tmp_path / "site", "--sign", tmp_path / "none").err.startswith(
         f"coreml-updatable: {tmp_path}/none: is not a small file"
     )

@@ -96,9 +96,9 @@ def test_a_dry_run_writes_nothing(run: Run, source: Path) -> None:
         (["--learning-rate", "0.1:1,2"], "--learning-rate 0.1:1,2: '1,2' is not a range, expected least..most"),
         (["--epochs", "1.5"], "--epochs 1.5: '1.5' is not an integer, expected one"),
         (["--mini-batch", "8:1.."], "--mini-batch 8:1..: '' is not an integer, expected one"),
-        (["--layers", "fc", "--last", "2"], "--layers and --last both select the layers to train; use one of them"),
-        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is not a parameter of adam; omit it"),
-        (["--beta1", "0.9"], "--beta1 is not a parameter of sgd; omit it"),
+        (["--layers", "fc", "--last", "2"], "--last has no effect with --layers; omit one of them"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum has no effect with --optimizer adam; omit it"),
+        (["--beta1", "0.9"], "--beta1 has no effect with --optimizer sgd; omit it"),
     ],
 )
 def test_parameters_that_cannot_be_read(run: Run, source: Path, options: list[str], sentence: str) -> None:

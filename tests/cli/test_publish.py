@@ -9,7 +9,7 @@ from tests.cli.conftest import Run
 def test_usage(run: Run, tmp_path: Path) -> None:
     assert "--to is required" in run("publish", tmp_path).err
     assert "BUILDS is required" in run("publish", "--to", tmp_path / "site").err
-    assert "--check publishes nothing" in run("publish", tmp_path, "--check", tmp_path).err
+    assert "omit BUILDS" in run("publish", tmp_path, "--check", tmp_path).err
     assert run("publish", "--to", tmp_path / "site", "--keep", "0").status == 2
     assert not (tmp_path / "site").exists()
 

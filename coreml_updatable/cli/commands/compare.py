@@ -58,8 +58,6 @@ def compare(
     from coreml_updatable.api import compare as run
     from coreml_updatable.personalization.compare import shots_in
 
-    if resume and out is None:
-        raise typer.BadParameter("--resume goes on with what is in a folder; name it with -o")
     with watched(quiet=json) as progress:
         result = run(
             models,

@@ -133,14 +133,6 @@ def mark(
     1e-5 of those before, and the model breaks none of Apple's rules.
     """
     expect_out(out, dry_run=dry_run)
-    if layers and last is not None:
-        raise typer.BadParameter("--layers and --last both select the layers to train; use one of them")
-    if reserved_share is not None and not reserved:
-        raise typer.BadParameter("--reserved-share needs --reserved N; add it, or omit --reserved-share")
-    others = {"--momentum": momentum} if optimizer == "adam" else {"--beta1": beta1, "--beta2": beta2, "--eps": eps}
-    for option, value in others.items():
-        if value is not None:
-            raise typer.BadParameter(f"{option} is not a parameter of {optimizer}; omit it")
     wanted = layouts.parse_layout(layout)
     paths = [] if out is None else layouts.targets(out, wanted.to if wanted else "single", model.stem)
     from coreml_updatable.checking import expect_valid

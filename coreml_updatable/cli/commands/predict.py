@@ -13,6 +13,7 @@ import typer
 from coreml_updatable.cli.assumptions import Assume, chosen
 from coreml_updatable.cli.options import PictureFit
 from coreml_updatable.cli.output import complain, console, note, say, say_json
+from coreml_updatable.cli.without_effect import refuse
 from coreml_updatable.errors import DataError
 from coreml_updatable.spec.messages import Model
 from coreml_updatable.text import MAX_QUOTED, MAX_WORD, shortened, visible
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SHOWN = 3  # probabilities, unless another number is asked for
 SOUND_SHOWN = 5
+RATE = 16_000  # of sounds, in Hz
 VALUES_SHOWN = 4  # of an array
 FAR = 0.01  # from Core ML: as far as golden vectors allow
 AS_TEXT = 160  # bytes of a number while it is written as JSON
@@ -161,8 +163,9 @@ def predict(
     ] = None,
     fit: PictureFit = None,
     rate: Annotated[
-        int, typer.Option(min=1000, max=768_000, help="For sounds: the model's sample rate, in Hz.")
-    ] = 16_000,
+        int | None,
+        typer.Option(min=1000, max=768_000, help="For sounds: the model's sample rate, in Hz.", show_default=str(RATE)),
+    ] = None,
     hop: Annotated[
         float | None,
         typer.Option(
@@ -191,26 +194,32 @@ def predict(
     With --json, each object has the model's outputs and the keys "input" (the file, or the row in it) and "engine". If
     the model has an output with one of these names, the key is "input_" or "engine_".
     """
-    from coreml_updatable.data.rows.features import features_of
+    from coreml_updatable.data.rows.features import features_of, kind
     from coreml_updatable.runtime import load
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
-    result = chosen(assume or [])
+    result = chosen(assume or [], to_predict=True)
     runnable = load(model, assumptions=result.assumptions)
     features = features_of(runnable.message, fit)
     faults: list[str] = []
+    sounds = any(_is_of_sounds(features, path) for path in inputs)
+    for option, value in {"--rate": rate, "--hop": hop}.items():
+        if value is not None and not sounds:
+            refuse(option, "without sounds")
+    if top is not None and all(kind(feature) != "dictionaryType" for feature in runnable.message.description.output):
+        refuse("--top", "because the model outputs no probabilities")
     if other == "coreml":
         raise typer.Exit(_compare(runnable, _read(inputs, features, faults), faults, json=json))
     heard: dict[Path, list[str]] = {}
     answers: Iterator[NamedRow] = chain.from_iterable(
-        _clips(runnable, files, features, Listening(rate, hop, heard), faults)
+        _clips(runnable, files, features, Listening(rate or RATE, hop, heard), faults)
         if of_sounds
         else _answers(runnable, _read(list(files), features, faults), faults)
         for of_sounds, files in groupby(inputs, partial(_is_of_sounds, features))
     )
     if overlay is not None:
         answers = _overlaid(runnable.message, answers, overlay, features)
-    top = SOUND_SHOWN if top is None and not json and any(_is_of_sounds(features, path) for path in inputs) else top
+    top = SOUND_SHOWN if top is None and not json and sounds else top
     answered = _print_lines(runnable, answers, top) if json else _print_table(runnable, answers, top)
     if answered and not json and runnable.engine and not runnable.engine.startswith("torch"):
         note(f"engine: {runnable.engine}")

@@ -31,10 +31,8 @@ def probes(
     """
     if (out is None) == (read is None):
         raise typer.BadParameter("OUT or --read is required; give a folder for the probes or a file with results")
-    if save is not None and (read is None or save.is_dir() or save.resolve() == read.resolve()):
-        raise typer.BadParameter(
-            f"-o {save}: requires --read RESULTS.json and must be another file, such as DEVICE.json"
-        )
+    if save is not None and read is not None and (save.is_dir() or save.resolve() == read.resolve()):
+        raise typer.BadParameter(f"-o {save}: expected a file other than RESULTS.json, such as DEVICE.json")
     if out is not None:
         _write(out)
     elif read is not None:

@@ -49,12 +49,9 @@ def publish(
     The exit status is 1 if a build cannot be published or the catalogue has a problem.
     """
     if check is not None:
-        given = (builds, sign, revoke, device_results, with_examples)
-        if any(given) or any(option is not None for option in (to, base_url, keep)):
-            raise typer.BadParameter("--check publishes nothing; use it only with --public-key and --previous")
+        if builds:
+            raise typer.BadParameter("--check publishes nothing; omit BUILDS")
         raise typer.Exit(_check(check, public_key or [], previous, json))
-    if public_key:
-        raise typer.BadParameter("--public-key requires --check; to sign, pass the private key with --sign")
     if to is None:
         raise typer.BadParameter("--to is required; give the folder of the catalogue")
     if not builds and not sign and not device_results and all(option is None for option in (base_url, keep)):

@@ -248,7 +248,10 @@ def update(
     given = locals()
     target = _target(model, out, in_place=in_place)
     parameters = {key: given[flag] for flag, key in FLAGS.items() if given[flag] is not None}
-    parameters.update(_parameter(text) for text in parameter or [])
+    for key, value in map(_parameter, parameter or []):
+        if key in parameters:
+            raise typer.BadParameter(f"--parameter {key}={value}: {key} is given twice; omit one of them")
+        parameters[key] = value
 
     from coreml_updatable.spec.cut_fractions import all_cut_outputs
 
@@ -265,8 +268,6 @@ def update(
 
 
 def _target(model: Path, out: Out | None, *, in_place: bool) -> Path:
-    if out is not None and in_place:
-        raise typer.BadParameter("-o cannot be combined with --in-place, which replaces MODEL; omit one of them")
     if out is None and not in_place:
         raise typer.BadParameter("-o or --in-place is required; --in-place replaces MODEL")
     if out is None and model.is_dir():

@@ -47,10 +47,16 @@ class Features:
 
 
 def features_of(model: Model, fit: Fit | None = None) -> Features:
-    """Without ``fit``, pictures are made to fit as the model's metadata say, else by a crop to the middle."""
+    """Without ``fit``, pictures are made to fit as the model's metadata say, else by a crop to the middle.
+
+    A DataError for a ``fit`` of a model that takes no pictures.
+    """
     inputs = {feature.name: feature for feature in model.description.input}
     training = {feature.name: feature for feature in model.description.trainingInput}
-    return Features(inputs, {**inputs, **training}, fit or fit_of(model))
+    features = Features(inputs, {**inputs, **training}, fit or fit_of(model))
+    if fit is not None and not features.has_pictures:
+        raise DataError(f"--fit {fit}: has no effect, because the model takes no pictures; omit it")
+    return features
 
 
 def target_of(model: Model) -> FeatureDescription:
