@@ -1,7 +1,7 @@
 """Runs of a model for its vectors: an update, the mistakes that an app may make of it, and rows that show them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -175,7 +175,6 @@ class Bench:
     feature: str
     label: str
     known: Mapping[str, Parameter]  # by name, the parameters of an update
-    loaded: dict[tuple[tuple[str, str], ...], RunnableModel] = field(default_factory=dict)  # by assumptions
 
     def rows(self, asked: Sequence[InputArray], learned: Sequence[InputArray]) -> _Rows:
         whole_asked = [{self.feature: short(item)} for item in asked]
@@ -203,10 +202,8 @@ class Bench:
         outcomes = [_Outcome({}, self.run(rows, trial))]
 
         def under(chosen: dict[str, str]) -> _Found:
-            key = tuple(sorted(chosen.items()))
-            if key not in self.loaded:
-                self.loaded[key] = load(self.model, assumptions=assuming(chosen))
-            return self.run(rows, trial, self.loaded[key])
+            # Not kept: a k-NN under other assumptions holds the weights of its extractor once more.
+            return self.run(rows, trial, load(self.model, assumptions=assuming(chosen)))
 
         def is_new(output: _Found) -> bool:
             return all(_distance(name, item.found, output, tolerance) > ALIKE for item in outcomes)
