@@ -29,7 +29,7 @@ from coreml_updatable.errors import UserError
 from tests.cli.test_bounded_reading import model
 from tests.memory import most_memory
 try:
-    features = features_of(model(sys.argv[2]), sys.argv[3])
+    features = features_of(model(sys.argv[2]), sys.argv[3] or None)
     print(sum(1 for _ in rows_of(Path(sys.argv[1]), features)))
 except UserError as error:
     print(type(error).__name__, str(error)[:500])
@@ -51,7 +51,7 @@ def model(kind: str) -> Model:
     return result
 
 
-def read(path: Path, kind: str, fit: str = "centerCrop") -> tuple[str, int]:
+def read(path: Path, kind: str, fit: str = "") -> tuple[str, int]:
     """What a process of its own says of the file, and the most memory that it held."""
     command = [sys.executable, "-c", PROGRAM, str(path), kind, fit]
     root = Path(__file__).parents[2]
@@ -185,7 +185,7 @@ def test_json_is_read_as_pythons_own_reader_does(tmp_path: Path, number: int, in
     path = tmp_path / "x.json"
     path.write_text("\ufeff \n" + json.dumps(CASES[number], indent=indent, ensure_ascii=False) + "\n ", "utf-8")
     expected = CASES[number] if isinstance(CASES[number], list) else [CASES[number]]
-    actual = list(json_rows(path, features_of(model("array"), "scaleFill")))
+    actual = list(json_rows(path, features_of(model("array"))))
     assert [row for _, row in actual] == expected
 
 
@@ -211,19 +211,19 @@ def test_what_is_not_json(tmp_path: Path, text: str) -> None:
     with pytest.raises(json.JSONDecodeError):
         json.loads(text)
     with pytest.raises(DataError, match=r"x\.json"):
-        list(json_rows(path, features_of(model("array"), "scaleFill")))
+        list(json_rows(path, features_of(model("array"))))
 
 
 def test_a_fault_far_behind_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("[" + '{"x": [1]},\n' * 30_000 + '{"x": ?}]')
     with pytest.raises(DataError, match="line 30001: Expecting value"):
-        list(json_rows(path, features_of(model("array"), "scaleFill")))
+        list(json_rows(path, features_of(model("array"))))
 
 
 def test_quoted_lines_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('\ufeffx\r\n"[1,\r\n 2]"\r\n\r\n"[3]"\r\n', "utf-8", newline="")
-    result = list(csv_rows(path, features_of(model("array"), "scaleFill")))
+    result = list(csv_rows(path, features_of(model("array"))))
     assert [row for _, row in result] == [{"x": [1, 2]}, {"x": [3]}]
     assert [where for where, _ in result] == [f"{path}:3", f"{path}:5"]

@@ -278,7 +278,7 @@ def test_saturated_answers_are_proved_by_their_logits(softmax: bool) -> None:
     result = converted(network, VALUES)
     assert result.agreement.proved
     assert result.agreement.relative is not None
-    assert 0 < result.agreement.relative < 1e-2
+    assert result.agreement.relative < 1e-2  # 0 on some processors
     assert any("the same probabilities on every row (the largest is 1)" in note for note in result.notes)
 
 
