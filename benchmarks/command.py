@@ -32,13 +32,15 @@ class Measured:
     peak_megabytes: float
 
 
-def measure(arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Measured:
-    """Run ``arguments`` in ``folder`` once; a failing command ends the benchmark with its own words."""
-    return measured(arguments, folder, environment)[0]
+def measure(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None, *, status: int = 0
+) -> Measured:
+    """Run ``arguments`` in ``folder`` once; another exit status than ``status`` ends the benchmark."""
+    return measured(arguments, folder, environment, status=status)[0]
 
 
 def measured(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None, *, status: int = 0
 ) -> tuple[Measured, str]:
     """Also what the command printed."""
     with tempfile.TemporaryDirectory() as name:
@@ -47,8 +49,8 @@ def measured(
         ran = subprocess.run(
             starter, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
         )
-        seconds, peak, status = json.loads(report.read_text()) if report.exists() else (0.0, 0.0, ran.returncode)
-    if status != 0:
+        seconds, peak, actual = json.loads(report.read_text()) if report.exists() else (0.0, 0.0, ran.returncode)
+    if actual != status:
         sys.exit(f"{' '.join(arguments)}: {ran.stdout}{ran.stderr}")
     return Measured(seconds, peak), ran.stdout
 
