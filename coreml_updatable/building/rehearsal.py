@@ -49,14 +49,21 @@ def expect_version(recipe: AnyRecipe, where: object) -> None:
 
 def rehearse(request: "BuildRequest") -> None:
     """A UserError for what the stages after the training would refuse of the recipe's own code and network."""
-    recipe = request.recipe
     for reference in _used_functions(request):
-        load_function(request.folder, reference, recipe.trust_code)
+        load_function(request.folder, reference, request.recipe.trust_code)
+    model = untrained_model(request)
+    if model is not None:
+        _rehearse(request.recipe, model, request.recipe_path)
+
+
+def untrained_model(request: "BuildRequest") -> Model | None:
+    """Return the recipe's own network as it is before training; None if its converter makes none without rows."""
+    recipe = request.recipe
     untrained = load_untrained(find_converter(recipe.source.converter))
     if untrained is None:
-        return
+        return None
     row_input, nothing = recipe.row_input(), _no_rows(recipe)
-    model = untrained(
+    return untrained(
         ConversionRequest(
             source=recipe.source.options(),
             folder=request.folder,
@@ -69,7 +76,6 @@ def rehearse(request: "BuildRequest") -> None:
             trust_code=recipe.trust_code,
         )
     )
-    _rehearse(recipe, model, request.recipe_path)
 
 
 def stand_in(recipe: Recipe) -> Model:

@@ -22,6 +22,7 @@ the middle; UPSAMPLE i (L + 1) / n; ROI_ALIGN (i + 1/2) max(1, L) / n.
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,7 +98,7 @@ class Upsample(nn.Module):
         return rows @ x @ columns.T
 
     def _count(self, length: int, factor: float) -> int:
-        return int(torch.tensor(float(length)) * factor)  # in 32 bits, as writers do: 10 x 0.7 is 7, not 6.999...
+        return int(np.float32(length) * np.float32(factor))  # in 32 bits, as writers do: 10 x 0.7 is 7, not 6.999...
 
     def _matrix(self, length: int, factor: float) -> Tensor:
         """Nearest neighbor: the index of each point's pixel. Bilinear: the interpolation matrix."""
