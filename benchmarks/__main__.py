@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.figure import Figure
 
 NAMES = (
-    "loading", "starting", "building", "forward", "steps", "evening", "neighbors", "owners", "publishing",
+    "loading", "starting", "building", "forward", "photos", "steps", "evening", "neighbors", "owners", "publishing",
 )  # fmt: skip
 ONLY_BY_NAME = ("architectures",)  # takes many minutes, and writes a page
 WITH_ONNX_RUNTIME = ("evening", "owners")  # beside its training, in an interpreter of its own

@@ -36,15 +36,15 @@ def figures() -> Iterator[Figure]:
             network = make()
             message = network.model()
             for batch in BATCHES:
-                exported = _exported(network, batch)
+                content = exported(network, batch)
                 for threads in (1, 2):
                     torch.set_num_threads(threads)
-                    yield _figure(network, message, batch, threads, exported)
+                    yield _figure(network, message, batch, threads, content)
     finally:
         torch.set_num_threads(before)
 
 
-def _figure(network: Network, message: Any, batch: int, threads: int, exported: bytes) -> Figure:
+def _figure(network: Network, message: Any, batch: int, threads: int, content: bytes) -> Figure:
     values, rows = network.values(batch), network.rows(batch)
     model = load(message)
     with torch.no_grad():
@@ -53,7 +53,8 @@ def _figure(network: Network, message: Any, batch: int, threads: int, exported: 
             model.predict(rows)
         functions: dict[str, Callable[[], Any]] = {"ours": partial(model.predict, rows)}
         functions["frozen torch"] = _frozen(network, values)
-        functions["ONNX Runtime"] = _onnxruntime(network, values, threads, exported)
+        session = session_of(content, threads)
+        functions["ONNX Runtime"] = lambda: session.run(None, {"rows": network.as_tensor(values).numpy()})
         times = interleaved(functions, REPEATS, threads=threads)
     peer = min(PEERS, key=lambda name: np.median(times[name]))
     refused = getattr(model, "engine_refused", "")
@@ -75,7 +76,8 @@ def _frozen(network: Network, values: list[Any]) -> Callable[[], Any]:
     return lambda: frozen(network.as_tensor(values))
 
 
-def _exported(network: Network, batch: int) -> bytes:
+def exported(network: Network, batch: int) -> bytes:
+    """The network with a softmax as torch exports it to ONNX, for blocks of ``batch`` rows, called "rows"."""
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -85,12 +87,12 @@ def _exported(network: Network, batch: int) -> bytes:
     return file.getvalue()
 
 
-def _onnxruntime(network: Network, values: list[Any], threads: int, exported: bytes) -> Callable[[], Any]:
+def session_of(content: bytes, threads: int) -> Any:
+    """ONNX Runtime's own session, as it comes but for its waiting threads."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the others need the processors, too
-    session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"rows": network.as_tensor(values).numpy()})
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
