@@ -12,9 +12,12 @@ import torch
 
 from benchmarks.architecture import measure
 from benchmarks.architecture_sources import torch_source
-from coreml_updatable.converting.finished import finish
+from coreml_updatable.converting.equivalence import ROWS
+from coreml_updatable.converting.finished import finish, probabilities
 from coreml_updatable.converting.registry import find_converter, load_source_converter
+from coreml_updatable.converting.trial_rows import trial_rows
 from coreml_updatable.errors import BuildError
+from coreml_updatable.runtime import load
 from coreml_updatable.spec.network import network_of
 
 pytestmark = pytest.mark.vision
@@ -52,14 +55,23 @@ def one_thread() -> Iterator[None]:
 
 
 def test_rounding_of_the_source_excuses_no_wrong_weight(tmp_path: Path) -> None:
-    """On one thread this network is 1.2e-4 from its answer in 64 bits, with torch's own sums as with ours."""
+    """On one thread this network is up to 1.4e-4 from its answer in 64 bits, with torch's own sums as with ours.
+
+    How far ours is depends on the processor, so half of that is the tolerance here: the excuse is always needed.
+    """
     with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         source = torch_source("torchvision:efficientnet_b0", 64)(tmp_path)
         converted = load_source_converter(find_converter(source.converter))(source.request)
+        model = finish(lambda _: converted, source.request).model
+        rows = converted.rows or tuple(trial_rows(model, ROWS))
+        assert converted.precise is not None
+        away = np.abs(probabilities(load(model), rows, converted.labels) - converted.precise(rows)).max()
+        converted = replace(converted, tolerance=float(away) / 2)
         result = finish(lambda _: converted, source.request)
-        assert result.agreement.difference < 1e-4 or "rounds by up to" in " ".join(result.notes)
+        assert result.agreement.rounding > 0
+        assert "rounds by up to" in " ".join(result.notes)
         layers = [layer for layer in network_of(converted.model).layers if layer.WhichOneof("layer") in WEIGHTED]
         for wrong, most in (("every", layers[0]), ("every", layers[40]), ("every", layers[-1]), ("one", layers[-1])):
             weights = getattr(most, str(most.WhichOneof("layer"))).weights

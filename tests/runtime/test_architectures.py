@@ -85,8 +85,9 @@ def test_a_converted_network_answers_as_its_source(converted: Converted) -> None
     alone = probabilities([model.predict(row) for row in converted.rows])
     np.testing.assert_allclose(together, converted.expected, rtol=0, atol=1e-4)
     np.testing.assert_allclose(alone, converted.expected, rtol=0, atol=1e-4)
-    # Another size of the batch is another order of sums: each answer has a rounding of its own.
-    np.testing.assert_allclose(alone, together, rtol=0, atol=max(2e-5, 4 * converted.rounding))
+    # Another size of the batch is another order of sums, and each answer has a rounding of its own: 3.1e-5 apart were
+    # seen for regnet_y_400mf on a processor without AVX-512.
+    np.testing.assert_allclose(alone, together, rtol=0, atol=max(5e-5, 4 * converted.rounding))
     assert together.argmax(1).tolist() == converted.expected.argmax(1).tolist()
 
 
