@@ -15,6 +15,7 @@ from coreml_updatable.checking import (
     layer_parameters,
     lint_machines,
     lint_network,
+    lint_numbers,
     lint_update,
     lint_weights,
     loss,
@@ -201,5 +202,6 @@ OTHER = (
     Rule("L12.5", lint_machines.probabilities_made, "train it with probabilities, and export it again"),
     Rule("L12.6", lint_machines.method_set, "set pickTop"),
     Rule("L12.7", lint_machines.ranges_agree, "give both the same range"),
+    Rule("L12.8", lint_numbers.numbers_finite, "train again"),
 )
 RULES = (*MODEL, *NETWORK, *CLASSIFIER, *REGRESSOR, *UPDATABLE_NETWORK, *NEAREST_NEIGHBORS, *PIPELINE, *OTHER)

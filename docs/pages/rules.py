@@ -198,6 +198,7 @@ OTHERS = (
     fact("12.5", "passes", "A support vector classifier can compute the probabilities that it names.", "L12.5"),
     fact("12.6", "passes", "A non-maximum suppression has a method.", "L12.6"),
     fact("12.7", "passes", "Both outputs of a non-maximum suppression allow the same number of boxes.", "L12.7"),
+    fact("12.8", "passes", "No number of a model that is not a network is NaN or infinite.", "L12.8"),
 )
 FACTS = (*MODEL, *GRAPH, *LAYERS, *LOSS, *PARAMETERS, *ANSWERS, *NEIGHBORS, *PIPELINES, *STRICTER, *OTHERS)
 

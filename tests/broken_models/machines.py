@@ -265,6 +265,12 @@ def other_ranges() -> Model:
     return _ranges((0, 10), (0, 9), columns=(1, -1))
 
 
+def a_coefficient_that_is_not_a_number() -> Model:
+    model = support_vector_classifier()
+    model.supportVectorClassifier.coefficients[0].alpha[0] = float("nan")
+    return model
+
+
 def _ranges(scores: tuple[int, int], boxes: tuple[int, int], columns: tuple[int, int]) -> Model:
     model = suppression()
     for feature, axes in zip(model.description.output, ((scores, columns), (boxes, (4, 4))), strict=True):
@@ -279,6 +285,7 @@ BREAKERS = {
     "L12.5": [nothing_for_probabilities],
     "L12.6": [no_method],
     "L12.7": [other_ranges],
+    "L12.8": [a_coefficient_that_is_not_a_number],
 }
 # What Apple's validator rejects of these kinds.
 FEATURES = [

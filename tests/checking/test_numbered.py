@@ -18,7 +18,7 @@ SECTIONS = {
     "9": 16,
     "10": 11,
     "11": 10,
-    "12": 7,
+    "12": 8,
 }
 SEVERITY = {rule.id: rule.severity for rule in RULES}
 

@@ -1,5 +1,8 @@
 """Members of pipelines that are neither network nor k-NN; the verdicts are those of Apple's validator, compiled."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 from google.protobuf import text_format
 
@@ -92,3 +95,52 @@ def test_what_apple_rejects_in_a_member_is_an_error_that_names_it(kind: str, cle
     assert {problem.rule for problem in errors} <= {"M12.1", "M12.2"}
     assert errors
     assert all(problem.where.startswith("models[0]: ") for problem in errors)
+
+
+def damaged(kind: str, number: str) -> Iterator[tuple[str, Model]]:
+    """The model with ``number`` in place of one number of its text form, for each where the format reads a float."""
+    model = other_model(kind)
+    text = text_format.MessageToString(getattr(model, kind))
+    for match in re.finditer(r"(?<=: )-?[0-9.e+-]+(?=\n)", text):
+        result = other_model(kind)
+        result.ClearField(kind)
+        try:
+            text_format.Parse(f"{text[: match.start()]}{number}{text[match.end() :]}", getattr(result, kind))
+        except text_format.ParseError:  # an integer
+            continue
+        yield text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip(" :"), result
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_number_that_is_not_finite_is_reported(kind: str, number: str) -> None:
+    """But for what an imputer replaces, infinite borders of branches and of boxes, and what a custom model holds."""
+    for field, model in damaged(kind, number):
+        rules = {problem.rule for problem in check(model)}
+        allowed = field == "replaceDoubleValue" or kind == "customModel"
+        allowed = allowed or (field == "branchFeatureValue" and number != "nan")
+        allowed = allowed or (kind == "nonMaximumSuppression" and number == "inf")
+        assert ("L12.8" in rules or "M12.2" in rules) != allowed, field
+
+
+def test_numbers_that_are_not_finite_are_found_in_these_kinds() -> None:
+    assert {kind for kind in KINDS if any(damaged(kind, "nan"))} >= {
+        "glmClassifier",
+        "glmRegressor",
+        "imputer",
+        "itemSimilarityRecommender",
+        "scaler",
+        "supportVectorClassifier",
+        "supportVectorRegressor",
+        "treeEnsembleClassifier",
+        "treeEnsembleRegressor",
+    }
+
+
+def test_means_and_precisions_of_a_probit_regressor() -> None:
+    model = other_model("bayesianProbitRegressor")
+    assert "L12.8" not in {problem.rule for problem in check(model)}
+    feature = model.bayesianProbitRegressor.features.add(featureId=1)
+    feature.weights.add(featureValue=2, featureWeight={"mean": float("inf"), "precision": 1})
+    (problem,) = (problem for problem in check(model) if problem.rule == "L12.8")
+    assert problem.where == "features[0].weights[0].featureWeight.mean"

@@ -67,7 +67,9 @@ def test_rounding_of_the_source_excuses_no_wrong_weight(tmp_path: Path) -> None:
         model = finish(lambda _: converted, source.request).model
         rows = converted.rows or tuple(trial_rows(model, ROWS))
         assert converted.precise is not None
-        away = np.abs(probabilities(load(model), rows, converted.labels) - converted.precise(rows)).max()
+        exact = converted.precise(rows)
+        assert exact is not None
+        away = np.abs(probabilities(load(model), rows, converted.labels) - exact).max()
         converted = replace(converted, tolerance=float(away) / 2)
         result = finish(lambda _: converted, source.request)
         assert result.agreement.rounding > 0
