@@ -55,7 +55,7 @@ def features_of(model: Model, fit: Fit | None = None) -> Features:
     training = {feature.name: feature for feature in model.description.trainingInput}
     features = Features(inputs, {**inputs, **training}, fit or fit_of(model))
     if fit is not None and not features.has_pictures:
-        raise DataError(f"fit {fit}: has no effect, because the model takes no pictures; omit it")
+        raise DataError(f"--fit {fit}: has no effect, because the model takes no pictures; omit it")
     return features
 
 
