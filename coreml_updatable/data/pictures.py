@@ -31,6 +31,17 @@ STRIP = 2**20  # pixels that change their colors at a time
 HEAD_BYTES = 32
 SIDEWAYS = 5  # from this orientation on (EXIF 2.32, 4.6.4 A) a picture lies on its side
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# How files of types that are not read begin; a box of ISO media files has its length in front.
+OTHER_FORMATS = {
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*"),
+    "BMP": (b"BM",),
+    "AVIF": (b"ftypavif", b"ftypavis"),
+    "PDF": (b"%PDF-",),
+    "SVG": (b"<svg", b"<?xml"),
+    "MP4 or QuickTime": (b"ftypmp4", b"ftypisom", b"ftypqt"),
+}
+EXPECTED = "expected JPEG, PNG, WebP or HEIC; convert it or take it out"
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, RuntimeError, IndexError, KeyError, TypeError, OverflowError)
 
 
@@ -56,14 +67,13 @@ def picture_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels, upright; nothing is decoded. As ``read_photo`` otherwise."""
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-            file.seek(0)
+            head = _head(file, path)
             _check_size(path, _webp_size(head), MAXIMUM_MEMORY // 16)
             with Image.open(file, formats=_formats(head)) as image:
                 width, height = image.size
                 return (height, width) if _orientation(image) >= SIDEWAYS else (width, height)
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: is not a readable picture, expected JPEG, PNG, WebP or HEIC; convert it") from error
+        raise DataError(f"{path}: is not a readable picture, {EXPECTED}") from error
     except (*DAMAGE, Image.DecompressionBombError, struct.error, zlib.error) as error:
         raise DataError(f"{path}: is damaged or incomplete ({_short(error)}); replace the picture") from error
 
@@ -124,13 +134,12 @@ def to_pixels(image: Image.Image, target: ImageInput) -> UInt8Array:
 
 
 def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fitting) -> UInt8Array:
-    head = file.read(HEAD_BYTES)
-    file.seek(0)
+    head = _head(file, path)
     _check_size(path, _webp_size(head), MAXIMUM_MEMORY // 16)  # its decoder holds two canvases, Pillow two copies
     try:
         image = Image.open(file, formats=_formats(head))
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: is not a readable picture, expected JPEG, PNG, WebP or HEIC; convert it") from error
+        raise DataError(f"{path}: is not a readable picture, {EXPECTED}") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: {_pixels_in(error)}{_too_large()}") from error
     with image:
@@ -145,6 +154,16 @@ def _decoded(file: IO[bytes], path: Path, target: ImageInput, fit: Fitting) -> U
         with suppress(*DAMAGE, struct.error):  # the photo may be whole though its EXIF block is not
             ImageOps.exif_transpose(image, in_place=True)
         return fit(image, target)
+
+
+def _head(file: IO[bytes], path: Path) -> bytes:
+    """The first bytes; a DataError that names the format where they are those of one that is not read."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    for name, magics in OTHER_FORMATS.items():
+        if head.startswith(magics) or (head[4:8] == b"ftyp" and head[4:].startswith(magics)):
+            raise DataError(f"{path}: is a file of type {name}, {EXPECTED}")
+    return head
 
 
 def _formats(head: bytes) -> list[str]:

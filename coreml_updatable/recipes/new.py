@@ -167,7 +167,8 @@ def _doubles(groups: Int64Array, kinds: list[str], names: list[str]) -> list[str
         )
     if alike:
         notes.append(
-            f"{alike} of {len(names)} photos are nearly the same as another; they stay together in every split"
+            f"{alike} of {len(names)} photos {'is' if alike == 1 else 'are'} nearly the same as another; they stay "
+            "together in every split"
         )
     return notes
 

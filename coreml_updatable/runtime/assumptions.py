@@ -3,7 +3,7 @@
 docs/probes.md says what is known about each of them, and how to find out what a device does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, cast, get_args, get_type_hints
@@ -53,11 +53,13 @@ class PredictionAssumptions:
             if fault:
                 raise UserError(f"assumptions: {fault}")
 
-    def predict_alike(self, other: "PredictionAssumptions") -> bool:
-        """Return whether both always give the same predictions."""
-        return all(getattr(self, name) == getattr(other, name) for name in choices_of(PredictionAssumptions))
+    def predict_alike(self, other: "PredictionAssumptions", about: Iterable[str]) -> bool:
+        """Return whether both give the same predictions of what only the assumptions ``about`` are about."""
+        return all(getattr(self, name) == getattr(other, name) for name in about)
 
 
+OF_NETWORKS, OF_STEPS = frozenset({"softmax_at_rank_3"}), frozenset({"support_vector_label"})
+OF_NEIGHBORS = frozenset(field.name for field in fields(PredictionAssumptions)) - OF_NETWORKS - OF_STEPS
 _hints = cache(get_type_hints)
 
 

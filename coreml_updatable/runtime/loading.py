@@ -7,7 +7,7 @@ from pathlib import Path
 from coreml_updatable.errors import ModelError, located
 from coreml_updatable.runtime.assumptions import PredictionAssumptions
 from coreml_updatable.runtime.model import RunnableModel
-from coreml_updatable.runtime.pipeline import AbsentModel, why
+from coreml_updatable.runtime.pipeline import AbsentModel, PipelineModel, why
 from coreml_updatable.runtime.steps import KINDS as STEP_KINDS
 from coreml_updatable.spec.io import read_model
 from coreml_updatable.spec.messages import Model, expect_message
@@ -40,8 +40,10 @@ def load(
 
 
 def _under(model: RunnableModel, assumptions: PredictionAssumptions) -> RunnableModel:
-    """Return the model with other assumptions; if it predicts the same, it shares everything."""
-    if not assumptions.predict_alike(model.assumptions):
+    """Return the model with other assumptions; it shares everything that computes the same under them."""
+    if isinstance(model, PipelineModel):
+        return model.under(assumptions, [_under(member, assumptions) for member in model.members])
+    if not assumptions.predict_alike(model.assumptions, model.assumed):
         return _runnable(model.message, assumptions, MAX_DEPTH)
     same = copy(model)
     same.assumptions = assumptions
@@ -60,8 +62,6 @@ def _runnable(message: Model, assumptions: PredictionAssumptions | None, depth: 
 
         return NearestNeighborsModel(message, assumptions)
     if kind in PIPELINE_KINDS and depth:
-        from coreml_updatable.runtime.pipeline import PipelineModel
-
         members = [_member(member, assumptions, depth - 1) for member in pipeline_of(message).models]
         return PipelineModel(message, members, assumptions)
     if kind in STEP_KINDS:

@@ -20,7 +20,12 @@ Intermediate: TypeAlias = bool | Collection[str]
 
 
 class RunnableModel(ABC):
-    """A model that predicts as Core ML does. Answers use the model's own output names."""
+    """A model that predicts as Core ML does. Answers use the model's own output names.
+
+    ``assumed``: names of the prediction assumptions that its answers may depend on.
+    """
+
+    assumed: frozenset[str] = frozenset()
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         self.base = message  # before any update

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coreml_updatable import bounds
-from coreml_updatable.runtime.assumptions import PredictionAssumptions
+from coreml_updatable.runtime.assumptions import OF_NETWORKS, PredictionAssumptions
 from coreml_updatable.runtime.engine.batched import Batched, Blobs, alike, in_parts, most_rows, same_shapes
 from coreml_updatable.runtime.engine.graph import check_graph, partition
 from coreml_updatable.runtime.engine.program import Program, Step, build_steps
@@ -23,7 +23,8 @@ from coreml_updatable.runtime.io.outputs import Outputs
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_part
 from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
 from coreml_updatable.runtime.part import Part
-from coreml_updatable.spec.messages import Model
+from coreml_updatable.spec.graph import inner_networks, layer_kind
+from coreml_updatable.spec.messages import Model, NeuralNetworkLayer
 from coreml_updatable.spec.network import network_of
 from coreml_updatable.threads import usable
 
@@ -43,6 +44,7 @@ class NetworkModel(RunnableModel):
         check_graph(network.layers, self._inputs.names, self._outputs.blobs)
         with bounds.bounded("model") as run, weighed():
             steps, parts = build_steps(network.layers, self.assumptions), partition(network.layers)
+        self.assumed = OF_NETWORKS if _has_softmax(network.layers) else frozenset()
         self._constants = run.held  # bytes that layers made of what the file only states
         self._weights = sum(parameter.numel() for step in steps for parameter in step.module.parameters())
         self.fixed_steps = [steps[index] for index in parts.frozen]
@@ -86,8 +88,9 @@ class NetworkModel(RunnableModel):
         yield from self.base.description.input
         yield from network.preprocessing
         yield f"{network.arrayInputShapeMapping} {network.imageInputShapeMapping} {self.crossing}"
-        yield self.assumptions.softmax_at_rank_3
-        yield from (step.layer for step in self.fixed_steps)
+        layers = [step.layer for step in self.fixed_steps]
+        yield self.assumptions.softmax_at_rank_3 if _has_softmax(layers) else ""
+        yield from layers
 
     def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         frozen, tail = self._frozen, self._tail
@@ -169,6 +172,14 @@ class NetworkModel(RunnableModel):
             block.append(blobs)
             features.append({name: value for name, value in row.items() if name not in blobs})
         return block, features
+
+
+def _has_softmax(layers: Iterable[NeuralNetworkLayer]) -> bool:
+    """Whether ``softmax_at_rank_3`` is about some of them, inner layers too."""
+    return any(
+        layer_kind(layer) == "softmax" or any(_has_softmax(inner.layers) for _, inner in inner_networks(layer))
+        for layer in layers
+    )
 
 
 def _read(steps: Sequence[Step]) -> set[str]:

@@ -8,6 +8,7 @@ visionFeaturePrint.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -71,6 +72,8 @@ class PipelineModel(RunnableModel):
             raise ModelError("model: is a pipeline without models; build it again")
         super().__init__(message, assumptions)
         self.members = tuple(members)
+        self.assumed = frozenset[str]().union(*(member.assumed for member in members))
+        self._assumed_before = frozenset[str]().union(*(member.assumed for member in members[:-1]))
         self.names = [str(name) for name in pipeline_of(message).names]
         self._inputs = {str(feature.name) for feature in message.description.input}
         self._outputs = [str(feature.name) for feature in message.description.output]
@@ -94,6 +97,16 @@ class PipelineModel(RunnableModel):
     def updated(self, last: RunnableModel) -> "PipelineModel":
         """Return the same pipeline with another last member, which must be derived from this one's."""
         return self._changed(members=(*self.members[:-1], last))
+
+    def under(self, assumptions: PredictionAssumptions, members: Sequence[RunnableModel]) -> "PipelineModel":
+        """Return the same pipeline under other assumptions, with the same ``members`` under these."""
+        result = copy(self)
+        result.assumptions, result.members = assumptions, tuple(members)
+        if members[-1].part != self.members[-1].part or not assumptions.predict_alike(
+            self.assumptions, self._assumed_before
+        ):
+            result.part = Part(result._content)
+        return result
 
     def _predict(self, rows: list[Row], intermediate: Intermediate) -> list[Prediction]:
         return self._traced(rows) if intermediate else self._answers(self.frozen(rows))
@@ -221,7 +234,7 @@ class PipelineModel(RunnableModel):
 
     def _content(self) -> Iterator[Any]:
         """Yield everything that determines the features before the last member's own layers."""
-        yield f"{self.assumptions.softmax_at_rank_3} {self.assumptions.support_vector_label}"
+        yield " ".join(getattr(self.assumptions, name) for name in sorted(self._assumed_before))
         yield from self.base.description.input
         yield from self.base.description.output
         yield from (member.message for member in self.members[:-1])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.errors import DataError, ModelError, a_kind, quoted
-from coreml_updatable.runtime.assumptions import PredictionAssumptions
+from coreml_updatable.runtime.assumptions import OF_STEPS, PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import array, default, in_type
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
@@ -120,6 +120,8 @@ def _sequence(described: Any, value: Any, where: str) -> list[Any]:
 
 class StepModel(RunnableModel):
     """A feature step, tree ensemble or linear model created by ``load``; see RunnableModel. No update changes it."""
+
+    assumed = OF_STEPS
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         super().__init__(message, assumptions)

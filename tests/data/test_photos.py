@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
 from coreml_updatable.data.inputs import ImageInput
-from coreml_updatable.data.pictures import read_photo, to_pixels
+from coreml_updatable.data.pictures import picture_size, read_photo, to_pixels
 from coreml_updatable.errors import DataError
 
 SQUARE = ImageInput("image", 24, 24, "rgb")
@@ -172,7 +173,38 @@ def test_too_many_bytes(tmp_path: Path) -> None:
         read_photo(path, SQUARE)
 
 
-@pytest.mark.parametrize("content", [b"", b"just some text", b"GIF89a" + bytes(40), b"II*\0" + bytes(40)])
+FRAMES = [picture(24, 24), picture(24, 24).transpose(Image.Transpose.FLIP_LEFT_RIGHT), Image.new("RGB", (24, 24))]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.webp", {"lossless": True}), ("a.png", {}), ("a.jpg", {"quality": 98})]
+)
+def test_of_several_frames_the_first_is_taken(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    """An animated WebP, an APNG, and a JPEG of several pictures (MPO), as cameras with two lenses write it."""
+    form = "MPO" if name.endswith("jpg") else None
+    FRAMES[0].save(tmp_path / name, format=form, save_all=True, append_images=FRAMES[1:], **options)
+    with Image.open(tmp_path / name) as image:
+        assert getattr(image, "n_frames", 1) == 3
+    assert off_by(read_photo(tmp_path / name, SQUARE), middle(FRAMES[0])) < 6
+
+
+def test_a_panorama_is_fitted_as_the_input_says(tmp_path: Path) -> None:
+    picture(2400, 240).save(tmp_path / "a.png")
+    assert off_by(read_photo(tmp_path / "a.png", SQUARE), middle(picture(2400, 240))) < 2
+    whole = picture(2400, 240).resize((24, 24), Image.Resampling.LANCZOS)
+    assert off_by(read_photo(tmp_path / "a.png", replace(SQUARE, fit="scaleFill")), middle(whole)) < 2
+
+
+@pytest.mark.parametrize(("name", "options"), [("GIF", {"save_all": True}), ("TIFF", {}), ("BMP", {}), ("PDF", {})])
+def test_a_format_that_is_not_read_is_named(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    path = tmp_path / "a.jpg"
+    FRAMES[0].save(path, format=name, **options)
+    for read in (lambda: read_photo(path, SQUARE), lambda: picture_size(path)):
+        with pytest.raises(DataError, match=rf"a\.jpg: .*{name}, expected JPEG, PNG, WebP or HEIC"):
+            read()
+
+
+@pytest.mark.parametrize("content", [b"", b"just some text"])
 def test_no_picture(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)

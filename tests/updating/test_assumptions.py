@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import coreml_updatable as cu
@@ -72,5 +73,55 @@ def test_a_pipeline_hands_them_to_its_members() -> None:
     likely = cu.load(model, assumptions=cu.Assumptions(support_vector_label="probabilities"))
     assert likely.predict(row)["label"] == "2"
     assert list(likely.predict(row)["labelProbability"].values())[1] > 0.5
+    assert likely.predict(model.frozen([row]))[0]["label"] == "2", "what is before the last member is the same"
+
+
+def test_rows_behind_a_member_that_answers_otherwise_are_refused() -> None:
+    """A one-hot encoder behind the support vector classifier, whose answer depends on the assumption."""
+    inner = PROBES["support_vector_label"].model
+    outer = type(inner)(specificationVersion=4)
+    pipeline = outer.pipeline
+    pipeline.models.add().CopyFrom(inner)
+    encoder = pipeline.models.add(specificationVersion=4)
+    encoder.oneHotEncoder.stringCategories.vector.extend(["1", "2"])
+    label = next(item for item in inner.description.output if item.name == inner.description.predictedFeatureName)
+    encoder.description.input.add().CopyFrom(label)
+    hot = encoder.description.output.add(name="hot")
+    hot.type.multiArrayType.shape.append(2)
+    hot.type.multiArrayType.dataType = 65600
+    outer.description.input.extend(inner.description.input)
+    outer.description.output.add().CopyFrom(hot)
+    model, row = cu.load(outer), {"x": [1.0]}
+    likely = cu.load(model, assumptions=cu.Assumptions(support_vector_label="probabilities"))
+    assert np.asarray(model.predict(row)["hot"]).tolist() == [1, 0]
+    assert np.asarray(likely.predict(row)["hot"]).tolist() == [0, 1]
     with pytest.raises(cu.DataError, match="frozen by another model"):
         likely.predict(model.frozen([row]))
+
+
+def test_what_an_assumption_is_not_about_is_shared_and_not_loaded_again() -> None:
+    """A k-NN behind a network: only the k-NN is loaded again under another way of voting."""
+    neighbors = nearest_neighbors([(2.0, "1"), (1.0, "2")], 2, uniform=True)
+    outer = type(neighbors)(specificationVersion=4, isUpdatable=True)
+    outer.description.CopyFrom(neighbors.description)
+    network, knn = (outer.pipelineClassifier.pipeline.models.add() for _ in range(2))
+    knn.CopyFrom(neighbors)
+    network.specificationVersion = 4
+    network.description.input.add().CopyFrom(neighbors.description.input[0])
+    network.description.output.add().CopyFrom(neighbors.description.input[0])
+    for feature in (knn.description.input[0], network.description.output[0], knn.description.trainingInput[0]):
+        feature.name = "embedding"
+    network.neuralNetwork.arrayInputShapeMapping = 1
+    layer = network.neuralNetwork.layers.add(name="identity", input=["x"], output=["embedding"])
+    layer.activation.linear.alpha = 1
+    chosen = cu.Assumptions(tied_labels="first")
+    model, row = cu.load(outer), {"x": [0.0]}
+    again = cu.load(model, assumptions=chosen)
+    assert (model.predict(row)["label"], again.predict(row)["label"]) == ("2", "1")
+    assert again.predict(row) == cu.load(outer, assumptions=chosen).predict(row)
+    assert again.predict(model.frozen([row])) == [again.predict(row)]
+    assert again.part is model.part
+    shot = [{"x": [9.0], "label": "3"}]
+    learned, anew = (cu.UpdateTask(one, shot).resume().model for one in (again, cu.load(outer, assumptions=chosen)))
+    assert learned.predict({"x": [8.0]}) == anew.predict({"x": [8.0]})
+    assert learned.assumptions == chosen

@@ -1,7 +1,7 @@
 """Runs of a model for its vectors: an update, the mistakes that an app may make of it, and rows that show them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ from coreml_updatable.publishing.vectors.document import (
     Update,
 )
 from coreml_updatable.publishing.vectors.replay import remembers, updated
-from coreml_updatable.publishing.vectors.values import answer, short
+from coreml_updatable.publishing.vectors.values import answer, digest, short
 from coreml_updatable.runtime import FrozenRow, RunnableModel, load
 from coreml_updatable.runtime.assumptions import PredictionAssumptions, choices_of
 from coreml_updatable.spec.parameters import Parameter
@@ -175,12 +175,16 @@ class Bench:
     feature: str
     label: str
     known: Mapping[str, Parameter]  # by name, the parameters of an update
+    kept: dict[str, Any] = field(default_factory=dict)  # by content, rows behind the fixed layers
 
     def rows(self, asked: Sequence[InputArray], learned: Sequence[InputArray]) -> _Rows:
         whole_asked = [{self.feature: short(item)} for item in asked]
         whole_learned = [{self.feature: short(item)} for item in learned]
-        frozen = self.model.frozen(whole_asked), self.model.frozen(whole_learned)
-        return _Rows(tuple(asked), whole_asked, whole_learned, *frozen)
+        keys = [digest(f"{item.shape}".encode() + item.tobytes()) for item in (*asked, *learned)]
+        new = {key: row for key, row in zip(keys, (*whole_asked, *whole_learned), strict=True) if key not in self.kept}
+        self.kept.update(zip(new, self.model.frozen(list(new.values())), strict=True))
+        frozen = [self.kept[key] for key in keys]
+        return _Rows(tuple(asked), whole_asked, whole_learned, frozen[: len(asked)], frozen[len(asked) :])
 
     def run(self, rows: _Rows, trial: TrialUpdate | None, model: RunnableModel | None = None) -> _Found:
         model = model or self.model

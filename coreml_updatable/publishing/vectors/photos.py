@@ -24,12 +24,9 @@ def photos(
 ) -> tuple[Exercise, list[str]]:
     """One photo that is not square, and one that its EXIF orientation turns; and the mistakes that do not show."""
     pictures = [_wide(pixels) for pixels in given[:PHOTOGRAPHED]]
-    wide, wide_off = max(
-        ((picture, _wrongly_fitted(bench, target, picture)) for picture in pictures), key=lambda pair: pair[1]
-    )
-    tall, turn_off = max(
-        ((picture, _not_turned(bench, target, picture)) for picture in pictures), key=lambda pair: pair[1]
-    )
+    wide_offs, turn_offs = _mistaken(bench, target, pictures)
+    wide_off, turn_off = max(wide_offs), max(turn_offs)
+    wide, tall = pictures[wide_offs.index(wide_off)], pictures[turn_offs.index(turn_off)]
     wide_file, turned_file = _encoded(wide, "PNG"), _encoded(tall.transpose(Image.Transpose.ROTATE_90), "JPEG")
     # Each model of a build has its own, in one folder.
     names = f"{FOLDER}/wide-{digest(wide_file)}.png", f"{FOLDER}/turned-{digest(turned_file)}.jpg"
@@ -77,17 +74,15 @@ def _fitted(picture: Image.Image, target: ImageInput, fit: Fit | None = None) ->
     return np.asarray(fitted, np.uint8).reshape(target.height, target.width, target.channels)
 
 
-def _wrongly_fitted(bench: Bench, target: ImageInput, picture: Image.Image) -> float:
-    """How far the answers are with the crop that an app is likeliest to take instead."""
+def _mistaken(bench: Bench, target: ImageInput, pictures: Sequence[Image.Image]) -> tuple[list[float], list[float]]:
+    """Of each picture, how far the answers are with the crop that an app is likeliest to take instead, and unturned."""
     wrong: Fit = "scaleFill" if target.fit == "centerCrop" else "centerCrop"
-    return _apart(bench, _fitted(picture, target), _fitted(picture, target, wrong))
-
-
-def _not_turned(bench: Bench, target: ImageInput, picture: Image.Image) -> float:
-    stored = picture.transpose(Image.Transpose.ROTATE_90)
-    return _apart(bench, _fitted(picture, target), _fitted(stored, target))
-
-
-def _apart(bench: Bench, array: UInt8Array, other: UInt8Array) -> float:
-    answers = bench.run(bench.rows([array, other], []), None).answers
-    return difference(answers[0], answers[1])
+    rows = [
+        *(_fitted(picture, target) for picture in pictures),
+        *(_fitted(picture, target, wrong) for picture in pictures),
+        *(_fitted(picture.transpose(Image.Transpose.ROTATE_90), target) for picture in pictures),
+    ]
+    answers = bench.run(bench.rows(rows, []), None).answers
+    count = len(pictures)
+    right, fitted, turned = answers[:count], answers[count : 2 * count], answers[2 * count :]
+    return list(map(difference, right, fitted)), list(map(difference, right, turned))

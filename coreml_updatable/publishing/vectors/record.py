@@ -53,17 +53,21 @@ def record(
     candidates: Sequence[InputArray] = (),
     replayed: Sequence[tuple[InputArray, str]] = (),
     replay_pictures: str = f"{FOLDER}/replay",
+    made: Mapping[str, bytes] | None = None,
 ) -> tuple[Vectors, dict[str, bytes]]:
     """The vectors of ``model``, to be written as ``file``, and the pictures they name.
 
     ``given`` are put to its input ``feature``; ``learned`` are others with what their owner calls them; ``candidates``
     are asked, too, where one of them shows a mistake. ``replayed``: a replay set, which a network learns behind
     ``learned`` in an exercise of its own; its pictures are called ``replay_pictures`` and a number. Pictures are uint8
-    [H, W, C]; arrays float32, rounded as the document holds them.
+    [H, W, C]; arrays float32, rounded as the document holds them. ``made``: files that the vectors of another model of
+    the very same rows named; those that this one names, too, are taken from it.
     """
-    files: dict[str, bytes] = {}
-    asked = [_named(item, f"{FOLDER}/picture-{index:02}.png", files) for index, item in enumerate(given, start=1)]
-    shots = [_named(one, f"{FOLDER}/owner-{index:02}.png", files) for index, (one, _) in enumerate(learned, start=1)]
+    files, done = dict[str, bytes](), made or {}
+    asked = [_named(item, f"{FOLDER}/picture-{index:02}.png", files, done) for index, item in enumerate(given, start=1)]
+    shots = [
+        _named(one, f"{FOLDER}/owner-{index:02}.png", files, done) for index, (one, _) in enumerate(learned, start=1)
+    ]
     update = summarize(model).update
     known = {parameter.name: parameter for parameter in update.parameters} if update else {}
     bench = Bench(load(model), feature, label, known)
@@ -76,12 +80,14 @@ def record(
     further = bench.further(pool, parameters, labels)
     if further is not None:
         names = {f"{FOLDER}/picture-{index + 1:02}.png": item for index, item in enumerate(given)}
-        values = tuple(_known(item, names) or _named(item, _by_content(item), files) for item in further.raw)
+        values = tuple(_known(item, names) or _named(item, _by_content(item), files, done) for item in further.raw)
         exercises.append(replace(further, values=values))
     unnoticed = unnoticed_mistakes(bench, [exercise for exercise in exercises if exercise.trial is not None])
     result = [exercise.document(feature, label, shots) for exercise in exercises]
     if replayed and not remembers(bench.model):
-        again = [_named(one, f"{replay_pictures}-{index:02}.png", files) for index, (one, _) in enumerate(replayed, 1)]
+        again = [
+            _named(one, f"{replay_pictures}-{index:02}.png", files, done) for index, (one, _) in enumerate(replayed, 1)
+        ]
         both = [*learned, *replayed]
         rows = bench.rows(given, [one for one, _ in both])
         mixed = bench.exercise(WITH_REPLAY, rows, TrialUpdate(parameters, tuple(enumerate(said for _, said in both))))
@@ -106,10 +112,10 @@ def record(
     return vectors, files
 
 
-def _named(values: InputArray, name: str, files: dict[str, bytes]) -> Picture | Array:
+def _named(values: InputArray, name: str, files: dict[str, bytes], done: Mapping[str, bytes]) -> Picture | Array:
     """How the document holds ``values``; a picture is added to ``files`` under ``name``."""
     if values.dtype == np.uint8:
-        files[name] = png(values.view(np.uint8))
+        files[name] = done[name] if name in done else png(values.view(np.uint8))
         return Picture(png=name)
     return Array(shape=values.shape, values=tuple(short(values).ravel().tolist()))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coreml_updatable.errors import DataError, ModelError
-from coreml_updatable.runtime.assumptions import PredictionAssumptions
+from coreml_updatable.runtime.assumptions import OF_NEIGHBORS, PredictionAssumptions
 from coreml_updatable.runtime.io.arrays import DTYPES, numbers
 from coreml_updatable.runtime.io.row import FrozenRow, Row, expect_features, expect_mapping, expect_part
 from coreml_updatable.runtime.model import Intermediate, Prediction, RunnableModel, numbered
@@ -59,6 +59,8 @@ Label: TypeAlias = str | int
 
 class NearestNeighborsModel(RunnableModel):
     """A k-NN created by ``load``; see RunnableModel. Models that come from an update share its samples."""
+
+    assumed = OF_NEIGHBORS
 
     def __init__(self, message: Model, assumptions: PredictionAssumptions | None = None) -> None:
         super().__init__(message, assumptions)
