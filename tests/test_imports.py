@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOOR = {"bounds", "environments", "errors", "files", "installing", "text", "typed", "threads", "trust"}
+FLOOR = {"bounds", "environments", "errors", "files", "installing", "machine", "text", "typed", "threads", "trust"}
 MAY_IMPORT = {
     "spec": set(),
     "data": {"spec"},

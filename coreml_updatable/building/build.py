@@ -29,13 +29,23 @@ from coreml_updatable.building.rehearsal import rehearse
 from coreml_updatable.building.report_stage import as_pictures, assemble, assemble_fixed
 from coreml_updatable.building.request import AnyRequest, BuildRequest, FixedRequest
 from coreml_updatable.building.rows import behind, rows_of
-from coreml_updatable.building.sources import collecting, convert_source, fixed_source, forget_training, has_source
+from coreml_updatable.building.sources import (
+    collecting,
+    convert_source,
+    fixed_source,
+    forget_training,
+    has_source,
+    wanted,
+)
 from coreml_updatable.converting.contract import Converted
 from coreml_updatable.converting.spread import not_proved
-from coreml_updatable.data.dataset import Dataset
+from coreml_updatable.data.dataset import Dataset, expect_enough_files
 from coreml_updatable.data.inputs import Float32Array, ImageInput, Progress, UInt8Array, silent
 from coreml_updatable.errors import BuildError
 from coreml_updatable.files import alone, write_all_atomically
+from coreml_updatable.machine import Moment, now, others_since
+from coreml_updatable.personalization.contenders import StageProgress
+from coreml_updatable.personalization.contenders import silent as untold
 from coreml_updatable.personalization.replay_file import FOLDER
 from coreml_updatable.personalization.replay_file import SUFFIX as REPLAY
 from coreml_updatable.personalization.statistics import BaseStatistics, base_statistics
@@ -57,10 +67,11 @@ from coreml_updatable.text import json_text
 
 @dataclass
 class Clock:
-    """Wall seconds of each stage, and the progress that tells of it."""
+    """Wall seconds of each stage, how busy other programs kept the machine, and the progress that tells of it."""
 
     on_progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
+    started: Moment = field(default_factory=now)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[float, str], None]]:
@@ -96,7 +107,9 @@ def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
     with clock.stage("proof") as tell:
         proof = prove_scores(model, source)
         tell(1.0, f"agrees with its source within {proof[0].difference:.1g} of the range of its answers")
-    report = assemble_fixed(request, source, model, warnings, refusal, proof, clock.seconds)
+    report = assemble_fixed(
+        request, source, model, warnings, refusal, proof, clock.seconds, others_since(clock.started)
+    )
     with clock.stage("writing") as tell:
         write_all(request, {f"{request.recipe.name}.mlmodel": model}, report, {})
         forget_training(request)
@@ -106,6 +119,8 @@ def _run_fixed(request: FixedRequest, clock: Clock) -> Report:
 
 def _run(request: BuildRequest, clock: Clock) -> Report:
     recipe = request.recipe
+    if request.data is not None:
+        expect_enough_files(request.data, wanted(recipe))
     with collecting(request) as collected:
         if not has_source(request):
             with clock.stage("rehearsal") as tell:
@@ -165,10 +180,10 @@ def _run(request: BuildRequest, clock: Clock) -> Report:
             tell(1.0, f"both models, after {shown}, {len(owner.seeds)} orders")
     with clock.stage("vectors") as tell:
         files = {**model_files(recipe.name, variants), **layouts}
-        vectors = golden_vectors(recipe, dataset, files, replayed.rows if replayed else (), private=private)
+        vectors = golden_vectors(recipe, dataset, files, replayed.rows if replayed else (), tell, private=private)
         tell(1.0, "expected predictions of every model that takes complete rows, before and after an update")
-    base = _base(recipe, dataset, source.converted)
-    report = assemble(request, dataset, source, variants, proof, compared, clock.seconds, base, engine)
+    base, busy = _base(recipe, dataset, source.converted), others_since(clock.started)
+    report = assemble(request, dataset, source, variants, proof, compared, clock.seconds, base, engine, busy)
     if replayed is not None:
         report = replace(report, replay=replayed.effect)
     with clock.stage("writing") as tell:
@@ -247,6 +262,7 @@ def golden_vectors(
     dataset: Dataset,
     models: dict[str, Model],
     replayed: Sequence[tuple[UInt8Array | Float32Array, str]] = (),
+    tell: StageProgress = untold,
     *,
     private: bool = False,
 ) -> dict[str, bytes]:
@@ -269,11 +285,12 @@ def golden_vectors(
         learned = [(value, said) for value, (_, said) in zip(_generated(recipe, len(learned), 1), learned, strict=True)]
         rows = _generated(recipe, len(rows), 0)
     result: dict[str, bytes] = {}
-    for file, model in models.items():
+    for index, (file, model) in enumerate(models.items()):
+        tell(index / len(models), file)
         if not (model.isUpdatable and recipe.input.name in {str(item.name) for item in model.description.input}):
             continue
         names = recipe.input.name, recipe.outputs.label
-        vectors, files = record(model, file, *names, rows, learned, candidates, replayed, pictures)
+        vectors, files = record(model, file, *names, rows, learned, candidates, replayed, pictures, made=result)
         result |= {**files, f"{file.removesuffix('.mlmodel')}{SUFFIX}": to_bytes(vectors)}
     return result
 

@@ -1,7 +1,6 @@
 """Everything measured, gathered into the values that the report shows."""
 
 import dataclasses
-import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,11 @@ from coreml_updatable.data.dataset import Dataset
 from coreml_updatable.data.inputs import Examples, UInt8Array
 from coreml_updatable.data.sample_code import called, load_function
 from coreml_updatable.errors import DataError
+from coreml_updatable.machine import described
 from coreml_updatable.personalization.results import Comparison
 from coreml_updatable.personalization.statistics import BaseStatistics, wilson
 from coreml_updatable.publishing.report.model_facts import model_facts
-from coreml_updatable.publishing.report.pictures import SIZE, evenly, plotted
+from coreml_updatable.publishing.report.pictures import SIZE, evenly, is_plottable, plotted
 from coreml_updatable.publishing.report.values import UpdateProof
 from coreml_updatable.recipes.recipe import ArraySection
 from coreml_updatable.spec.messages import Model
@@ -38,10 +38,14 @@ from coreml_updatable.updating import Assumptions
 
 
 def as_pictures(request: BuildRequest, examples: Examples) -> Examples:
-    """``examples`` with pictures in the place of arrays; pictures stay what they are."""
-    if not isinstance(request.recipe.input, ArraySection):
+    """``examples`` with pictures in the place of arrays, empty ones where a plot tells nothing; pictures stay what they
+    are."""
+    given = request.recipe.input
+    if not isinstance(given, ArraySection):
         return examples
     reference = request.recipe.data.show
+    if reference is None and not is_plottable(given.shape, sound=given.sample_rate > 0):
+        return dataclasses.replace(examples, values=np.zeros((len(examples), 0, 0, 3), np.uint8))
     if reference is None:
         drawn = [plotted(values) for values in examples.values]
     else:
@@ -69,6 +73,7 @@ def assemble(
     seconds: Mapping[str, float],
     base: BaseStatistics | None = None,
     engine: str = "",
+    other_programs: float = 0.0,
 ) -> report_data.Report:
     """The report's values."""
     recipe = request.recipe
@@ -97,8 +102,9 @@ def assemble(
         history=source.converted.history,
         assumptions={name: str(value) for name, value in asdict(Assumptions()).items()},
         versions=_versions(engine),
-        machine=_machine(),
+        machine=described(),
         seconds=dict(seconds),
+        other_programs=other_programs,
         base=report_data.Base(base, _mistakes(request, dataset, base)) if base is not None else None,
         snapshots=_accuracies(source.converted.history, recipe.snapshots, len(dataset.validation)),
         paired_with=(recipe.personalization.paired_with or "") if recipe.personalization else "",
@@ -152,6 +158,7 @@ def assemble_fixed(
     marking_says: str,
     proof: tuple[Agreement, report_data.Masks],
     seconds: Mapping[str, float],
+    other_programs: float = 0.0,
 ) -> report_data.Report:
     """The same for a model that is not updatable."""
     recipe, (agreement, masks) = request.recipe, proof
@@ -181,8 +188,9 @@ def assemble_fixed(
         snapshots=tuple(report_data.TrainingFrame(snapshot.title, snapshot.pixels) for snapshot in source.snapshots),
         assumptions={},
         versions=_versions(),
-        machine=_machine(),
+        machine=described(),
         seconds=dict(seconds),
+        other_programs=other_programs,
         fixed=report_data.Fixed(
             recipe.why,
             marking_says,
@@ -217,10 +225,6 @@ NO_EPOCHS = "none, because the head was fitted in one step, without epochs; the 
 
 def _in_text(facts: Mapping[str, object]) -> dict[str, str]:
     return {name.replace("_", " "): _in_words(value) for name, value in facts.items()}
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
 
 
 def _rules_put(model: Model) -> int:

@@ -88,6 +88,24 @@ def load_dataset(
     return arranged(pictures, wanted, str(folder) if folder is not None else "the sample's pictures")
 
 
+def expect_enough_files(folder: Path, wanted: Wanted) -> None:
+    """A DataError where no build can come of ``folder``, whatever its files hold: by names and counts alone, before
+    any file is opened. What is wrong inside the files, ``load_dataset`` tells."""
+    if isinstance(wanted.input, ImageInput) and (find_collection(folder) or find_food101(folder)) is not None:
+        return
+    photos = list_folder(folder, wanted).photos
+    for owner in wanted.owners:
+        _expect_enough_of(owner, sum(photo.kind == owner.kind for photo in photos), str(folder))
+    base = [photo for photo in photos if wanted.label_of(photo.kind) is not None]
+    labels = [str(wanted.label_of(photo.kind)) for photo in base]
+    if wanted.by_folds:
+        check_folds(wanted.labels, labels, np.arange(len(base)), str(folder))
+        return
+    kinds, names = [photo.kind for photo in base], [photo.name for photo in base]
+    parts = split(kinds, names, wanted.test_share, wanted.validation_share, wanted.seed)
+    check_enough(wanted.labels, labels, parts, str(folder))
+
+
 def arranged(pictures: Pictures, wanted: Wanted, where: str) -> Dataset:
     """Split what was found; ``where`` begins the sentence if there is too little."""
     base = [index for index, kind in enumerate(pictures.kinds) if wanted.label_of(kind) is not None]
@@ -147,12 +165,7 @@ def _owners(
 ) -> tuple[list[int], list[int]]:
     mine = [index for index, kind in enumerate(pictures.kinds) if kind == owner.kind]
     mine.sort(key=lambda position: place_of(wanted.seed, owner.kind, pictures.names[position]))
-    if len(mine) < owner.support + FEWEST_HELD_OUT:
-        raise DataError(
-            f"{where}: the owner's kind {owner.kind!r} has {len(mine)} usable picture{'s' * (len(mine) != 1)}, "
-            f"at least {owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, "
-            f"{FEWEST_HELD_OUT} or more never shown); add pictures or lower personalization.shots"
-        )
+    _expect_enough_of(owner, len(mine), where)
     support = mine[: owner.support]
     shown = {int(groups[index]) for index in support}
     others = [index for index in mine[owner.support :] if int(groups[index]) not in shown]
@@ -162,6 +175,15 @@ def _owners(
             "to learn from; add others"
         )
     return support, others[: owner.held_out]
+
+
+def _expect_enough_of(owner: Owner, count: int, where: str) -> None:
+    if count < owner.support + FEWEST_HELD_OUT:
+        raise DataError(
+            f"{where}: the owner's kind {owner.kind!r} has {count} usable picture{'s' * (count != 1)}, "
+            f"at least {owner.support + FEWEST_HELD_OUT} are needed ({owner.support} to learn from, "
+            f"{FEWEST_HELD_OUT} or more never shown); add pictures or lower personalization.shots"
+        )
 
 
 def _examples(pictures: Pictures, wanted: Wanted, positions: Sequence[int]) -> Examples:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from coreml_updatable.data.inputs import Progress
 from coreml_updatable.errors import DataError
+from coreml_updatable.machine import busy_note, now, others_since
 from coreml_updatable.personalization.block_store import BlockStore, expect_folder
 from coreml_updatable.personalization.conclusions import conclusions
 from coreml_updatable.personalization.contenders import StageProgress, silent
@@ -155,5 +157,8 @@ def compare(
         expect_scheduler(dask)
     if kept is not None:
         expect_folder(kept)
+    started = now()
     prepared = prepare(models, data, population, settings, stage("embeddings"))
-    return run(prepared, settings, stage("owners"), kept, resume, dask), prepared
+    result = run(prepared, settings, stage("owners"), kept, resume, dask)
+    busy = busy_note(others_since(started)).removesuffix(".")
+    return (replace(result, notes=(*result.notes, busy)) if busy else result), prepared

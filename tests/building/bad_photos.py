@@ -52,13 +52,15 @@ def text_as_pictures(folder: Path) -> None:
     write_shapes(folder, ("square", "star"), 5)
     (folder / "square" / "broken.jpg").write_text("another kind's file is not the reason")
     (folder / "disc").mkdir()
-    (folder / "disc" / "a.jpg").write_text("text")
+    for name in "abc":
+        (folder / "disc" / f"{name}.jpg").write_text("text")
 
 
 def a_cut_picture(folder: Path) -> None:
-    write_shapes(folder, ("square", "star", "disc"), 1)
-    whole = (folder / "disc" / "0.jpg").read_bytes()
-    (folder / "disc" / "0.jpg").write_bytes(whole[: len(whole) // 2])
+    write_shapes(folder, ("square", "star", "disc"), 5)
+    for path in (folder / "disc").iterdir():
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
 
 
 def a_giant(folder: Path) -> None:
@@ -69,4 +71,5 @@ def a_giant(folder: Path) -> None:
     (folder / "disc").mkdir()
     header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
-    (folder / "disc" / "giant.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    for number in range(3):
+        (folder / "disc" / f"giant{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)

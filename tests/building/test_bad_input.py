@@ -136,14 +136,14 @@ def test_code_of_the_recipe_that_fails(place: Path, build: Build, code: str, sen
         (a_misspelt_class, "photos/sqare: is not a kind or label of the recipe; did you mean 'square'?"),
         (no_owner, "photos: holds no folder 'star', which the owner's pictures come from; add it, or drop"),
         (too_few, "photos: the owner's kind 'star' has 2 usable pictures, at least 5 are needed"),
-        (text_as_pictures, "photos/disc: none of the 1 files of 'disc' can be used; the first reason: disc/a.jpg: "),
+        (text_as_pictures, "photos/disc: none of the 3 files of 'disc' can be used; the first reason: disc/a.jpg: "),
         (
             a_cut_picture,
-            "photos/disc: none of the 1 files of 'disc' can be used; the first reason: disc/0.jpg: is damaged",
+            "photos/disc: none of the 5 files of 'disc' can be used; the first reason: disc/0.jpg: is damaged",
         ),
         (
             a_giant,
-            "photos/disc: none of the 1 files of 'disc' can be used; the first reason: disc/giant.png: 900,000,000 ",
+            "photos/disc: none of the 3 files of 'disc' can be used; the first reason: disc/giant0.png: 900,000,000 ",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from coreml_updatable.building.rehearsal import expect_names_and_settings, stand
 from coreml_updatable.building.request import BuildRequest, prepare
 from coreml_updatable.building.sources import collecting
 from coreml_updatable.checking import check
-from coreml_updatable.errors import UserError
+from coreml_updatable.errors import DataError, UserError
 from coreml_updatable.recipes.file import read_any_recipe, read_recipe
 from coreml_updatable.recipes.recipe import Recipe
 from coreml_updatable.spec.network import network_of
+from tests.building.bad_photos import a_misspelt_class, an_empty_class, no_owner, one_class, too_few
 
 ROOT = Path(__file__).parents[2]
 SHAPES = Path(__file__).parent / "shapes"
@@ -131,6 +132,18 @@ def test_pictures_are_drawn_beside_a_rehearsal_and_its_error_stops_them(tmp_path
     assert not stack.__exit__(UserError, refused, None)
     assert [item.name for item in threading.enumerate()] == names
     assert list((tmp_path / "build").rglob("*.npz")) == []
+
+
+@pytest.mark.parametrize("make", [one_class, an_empty_class, a_misspelt_class, no_owner, too_few])
+def test_photos_whose_names_and_counts_cannot_do_are_refused_before_any_stage(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "photos")
+    stages = list[str]()
+    request = prepare(SHAPES / "recipe.toml", tmp_path / "photos", None, None, tmp_path / "build")
+    with pytest.raises(DataError, match="photos"):
+        run(request, lambda stage, *_: stages.append(stage))
+    assert stages == []
 
 
 def test_a_sentence_begins_with_the_recipe(tmp_path: Path) -> None:

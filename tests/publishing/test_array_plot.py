@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coreml_updatable.publishing.report.pictures import PAPER, SIZE, plotted
+from coreml_updatable.publishing.report.pictures import PAPER, SIZE, is_plottable, plotted
 
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (16_000,), (1, 500)])
@@ -17,6 +17,22 @@ def test_a_wave(shape: tuple[int, ...]) -> None:
     assert (inked >= 1).all()
     if values.size > 1000:
         assert inked[-1] > 10 * inked[1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "sound", "plottable"),
+    [
+        ((384,), False, False),
+        ((1, 384), False, False),
+        ((7,), False, True),
+        ((16_000,), True, True),
+        ((9, 50), False, True),
+    ],
+)
+def test_many_numbers_in_a_row_are_plotted_as_a_sound_only(
+    shape: tuple[int, ...], sound: bool, plottable: bool
+) -> None:
+    assert is_plottable(shape, sound=sound) == plottable
 
 
 def test_a_table() -> None:

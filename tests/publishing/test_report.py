@@ -1,13 +1,16 @@
 """The page as a reader's browser sees it: parsed, not compared with stored text."""
 
 import dataclasses
+import os
 from collections import Counter
 from html.parser import HTMLParser
 from typing import Any
 
+import numpy as np
 import pytest
 
 from coreml_updatable.data.inputs import ImageInput
+from coreml_updatable.machine import busy_note
 from coreml_updatable.publishing.report.page import render
 from coreml_updatable.publishing.report.values import DataFacts, Report
 
@@ -58,6 +61,27 @@ def test_every_tag_closes_in_its_turn(page: Page) -> None:
     assert page.faults == []
     assert page.open == []
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
+
+
+def test_times_of_a_busy_machine_are_marked(report: Report) -> None:
+    cores = float(os.cpu_count() or 1)
+    assert busy_note(cores) in render(dataclasses.replace(report, other_programs=cores))
+    assert "Other programs" not in render(dataclasses.replace(report, other_programs=0.0))
+
+
+def test_a_row_that_no_picture_tells_anything_of_is_told_by_its_name(report: Report) -> None:
+    """As of a note, of which a model sees an embedding."""
+    given = report.personalization
+    assert given is not None
+    parts = {
+        part: dataclasses.replace(rows, values=np.zeros((len(rows), 0, 0, 3), np.uint8))
+        for part in ("owner", "held_out", "test")
+        for rows in (getattr(given, part),)
+    }
+    page = Page(render(dataclasses.replace(report, personalization=dataclasses.replace(given, **parts))))
+    assert page.faults == []
+    assert page.all("img") == []
+    assert given.held_out.names[0] in page.text()
 
 
 def test_nothing_is_fetched(page: Page) -> None:

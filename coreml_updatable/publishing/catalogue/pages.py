@@ -171,7 +171,7 @@ def _list_card(entry: Entry, release: Release, report: BuildReport, pictures: Ex
         "sizes": [(title(item), item.bytes) for item in ordered(release)],
         "bytes": min(model.bytes for model in release.models),
         "text": " ".join(words).lower(),
-        "figures": _figures(report),
+        "figures": _figures(report, _data(report)),
         "accuracy": 0 if base is None else math.floor(1000 * base.share) / 10,
         "pictures": [drawn[index] for index in evenly(len(drawn), IN_A_STRIP)],
     }
@@ -189,7 +189,7 @@ def _model_page(
         "answered": bool(index.devices),
         "release": release,
         "models": [(title(model), model) for model in models],
-        "drawn": report.data.origin == "drawn",
+        "synthetic": _made(report) if report.data.origin == "drawn" else "",
         "card": _model_card(release, report, words),
         "versions": [
             (version.version, title(model), model) for version in entry.versions for model in ordered(version)
@@ -209,7 +209,19 @@ def _model_page(
     return _render("model.html.j2", "", values)
 
 
-DATA = {"drawn": "drawn by a program", "photos": "the publisher's own", "loaded": "a collection"}
+def _data(report: BuildReport) -> str:
+    """A few words on the data, for a card of the list."""
+    match report.data.origin:
+        case "drawn":
+            return _made(report)
+        case "photos":
+            return f"{words_for(report.noun).picture}s, the publisher's own"
+    return report.data.description.partition(". ")[0] or f"{words_for(report.noun).picture}s, a collection"
+
+
+def _made(report: BuildReport) -> str:
+    """What a program made."""
+    return f"synthetic {words_for(report.noun).picture}s" if report.noun else "drawings"
 
 
 def _base_accuracy(report: BuildReport) -> MeasuredAccuracy | None:
@@ -223,8 +235,8 @@ def _base_accuracy(report: BuildReport) -> MeasuredAccuracy | None:
     return MeasuredAccuracy(result.mean, comparison.test_rows, result.low, result.high)
 
 
-def _figures(report: BuildReport) -> list[tuple[str, str]]:
-    """What a card says of a model's accuracy, data and backbone, as pairs of a term and its text."""
+def _figures(report: BuildReport, data: str) -> list[tuple[str, str]]:
+    """What a card says of a model's accuracy, ``data`` and backbone, as pairs of a term and its text."""
     sentences, comparison, base = [], report.compared(), _base_accuracy(report)
     if base is not None:
         sentences.append(("Base accuracy", with_interval(base)))
@@ -233,9 +245,8 @@ def _figures(report: BuildReport) -> list[tuple[str, str]]:
         result = comparison.entrants[0].last(shots).intervals["personal_accuracy"]
         personal = mean_with_interval(result, comparison.held_out_rows)
         sentences.append((f"After {counted(shots, 'shot')}", f"personal accuracy {personal}"))
-    words = words_for(report.noun)
-    sentences.append(("Data", f"{words.picture}s, {DATA[report.data.origin]}"))
-    architecture = report.source.get("architecture", "")
+    sentences.append(("Data", data))
+    architecture = report.source.get("encoder", report.source.get("architecture", ""))
     if report.source.get("weights") == "pretrained":
         license = report.source.get("license of the weights", "license not known")
         sentences.append(("Backbone", f"{architecture}, pretrained ({license})"))
@@ -249,7 +260,7 @@ def _model_card(release: Release, report: BuildReport, words: Words) -> list[tup
     )
     limits = [f"It answers one of its {len(release.labels)} labels, whatever it is shown."]
     if report.data.origin == "drawn":
-        limits.append(f"It was measured on drawings; nothing is known of real {words.photo}s.")
+        limits.append(f"It was measured on {_made(report)}; nothing is known of real {words.photo}s.")
     elif report.data.origin == "photos":
         limits.append(
             f"It was measured on {words.photo}s of the same folder that it learned from; others may be harder."
@@ -261,9 +272,8 @@ def _model_card(release: Release, report: BuildReport, words: Words) -> list[tup
     judged = f"cross-validated in {folds} folds" if folds else f"on {words.picture}s that were held out"
     return [
         ("Intended use", f"{release.description} Its owner can go on training it on the device."),
-        *_figures(report),
+        *_figures(report, release.data),
         ("How measured", f"{judged}; in parentheses the 95% interval and the number of {words.picture}s"),
-        ("Learned from", release.data),
         ("Limits", " ".join(limits)),
         ("Made with", ", ".join(f"{name} {version}" for name, version in report.versions.items())),
     ]

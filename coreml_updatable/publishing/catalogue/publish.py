@@ -57,7 +57,7 @@ from coreml_updatable.publishing.catalogue.site_files import (
 
 # What differs from run to run although nothing was changed: times, the machine, and the sums of what tells of them.
 # Only where a report has them: a label or a kind may be called so too.
-OF_A_RUN = frozenset({"seconds", "machine", "versions", "key", "files"})
+OF_A_RUN = frozenset({"seconds", "machine", "other_programs", "versions", "key", "files"})
 MEASURED_TIMES = {
     name: frozenset({"update_ms", "embedding_ms", "seconds"}) for name in ("comparison", "new_label", "replay")
 }

@@ -23,7 +23,7 @@ class AnswerChange:
 
 @dataclass(frozen=True)
 class Card:
-    """A picture, and both models' answers; ``uri`` is empty where the input is not a picture."""
+    """A picture, and both models' answers; ``uri`` is empty where a picture of the row would tell nothing."""
 
     uri: str
     tiny: bool
@@ -85,7 +85,7 @@ def _card(
     changes = tuple(
         AnswerChange(model, _said(before), _said(after), after.label == wanted) for model, before, after in answers
     )
-    return Card(data_uri(pixels), is_tiny(pixels), changes, kind, pictures.names[index], wanted)
+    return Card(data_uri(pixels) if pixels.size else "", is_tiny(pixels), changes, kind, pictures.names[index], wanted)
 
 
 def _said(answer: Answer) -> str:

@@ -52,4 +52,5 @@ def report_object(report: Report, *, examples: bool = True) -> dict[str, Any]:
         "versions": dict(report.versions),
         "machine": report.machine,
         "seconds": dict(report.seconds),
+        "other_programs": report.other_programs,
     }

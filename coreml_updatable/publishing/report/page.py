@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.data.inputs import ArrayInput, UInt8Array
+from coreml_updatable.machine import busy_note
 from coreml_updatable.personalization.wording import Words, words_for
 from coreml_updatable.publishing.chart import history_charts
 from coreml_updatable.publishing.report.comparison import rows_of, shown
@@ -41,6 +42,7 @@ def render(report: Report, *, examples: bool = True) -> str:
         ],
         owner=_owner_page(given, words, examples) if given else None,
         replay_rows=rows_of(report.replay.comparison) if report.replay else [],
+        busy=busy_note(report.other_programs),
         examples=examples,
         base=_base_page(report.base, report.labels, examples) if report.base else None,
     )
@@ -54,7 +56,7 @@ def _base_page(base: Base, labels: Sequence[str], examples: bool) -> Mapping[str
         "statistics": statistics,
         "confusion": list(zip(labels, statistics.confusion, strict=True)),
         "mistakes": [
-            (data_uri(pixels), is_tiny(pixels), name, mistake)
+            (data_uri(pixels) if pixels.size else "", is_tiny(pixels), name, mistake)
             for pixels, name, mistake in zip(
                 _with_channels(base.mistakes.pixels), base.mistakes.names, statistics.mistakes, strict=False
             )

@@ -14,6 +14,12 @@ SIZE = (100, 100)  # height and width in pixels
 PAPER, INK = (250, 250, 248), (38, 92, 140)
 
 
+def is_plottable(shape: Sequence[int], *, sound: bool) -> bool:
+    """Whether a plot of a row tells a person anything: not of many numbers in a row, such as an embedding."""
+    axes = [length for length in shape if length > 1]
+    return sound or len(axes) > 1 or sum(axes) <= SIZE[1]
+
+
 def plotted(values: Float32Array | UInt8Array) -> UInt8Array:
     """uint8 [100, 100, 3]. One axis is drawn as lowest and highest value a column, more as a table of shades."""
     numbers = np.asarray(values, np.float64).squeeze()

@@ -176,6 +176,7 @@ class Report:
     versions: Mapping[str, str]  # package -> version
     machine: str  # what the times were measured on, e.g. "2 cores, x86-64, Linux"
     seconds: Mapping[str, float]  # stage -> wall time; empty if unknown
+    other_programs: float = 0.0  # how many processors they used meanwhile
     fixed: Fixed | None = None  # None where the models are updatable
     reserved_labels: int = 0  # outputs of the network that are kept free
     paired_with: str = ""  # the label of the base's rows that the owner's are trained on together with; "": none

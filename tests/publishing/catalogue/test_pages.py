@@ -113,6 +113,14 @@ def test_pictures_stand_beside_their_answers(published: Path) -> None:
     assert check_site(published).faults == ()
 
 
+def test_what_it_learned_from_is_told_once_and_that_it_is_drawn_at_the_top(published: Path) -> None:
+    text = (published / "models/Luncher/index.html").read_text()
+    assert text.count("no photos were used") == 1
+    header, _, rest = text.partition("</header>")
+    assert "drawings" in header
+    assert "no photos were used" in rest
+
+
 def test_links_of_a_page_are_checked(published: Path) -> None:
     (published / "models/Luncher/1.0/report.json").unlink()
     assert any("index.html: links to '1.0/report.json'" in fault for fault in check_site(published).faults)
