@@ -64,6 +64,15 @@ def write_secret(path: Path, content: bytes) -> None:
         raise
 
 
+def expect_folder(folder: Path, *, error: type[UserError], option: str) -> None:
+    """Raise ``error`` where ``folder``, or a folder that is to hold it, is a file."""
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return
+        if place.exists():
+            raise error(f"{place}: is a file, expected a folder; move it or choose another {option}")
+
+
 @contextmanager
 def alone(folder: Path, what: str, *, error: type[UserError], option: str) -> Iterator[None]:
     """Hold the lock of ``folder``, which is created if missing; it is released when the process ends or is killed."""

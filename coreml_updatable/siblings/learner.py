@@ -179,8 +179,8 @@ def _network(model: RunnableModel) -> NetworkModel:
     """The network; a ModelError for what has no sibling."""
     if last_member(model.base).WhichOneof("Type") == "kNearestNeighborsClassifier":
         raise ModelError(
-            "model: is a k-nearest-neighbors classifier, which no engine has to train: an app keeps the samples "
-            "itself; give the network"
+            "model: is a k-nearest-neighbors classifier, which needs no engine, because an app stores the samples "
+            "itself; pass the network"
         )
     if isinstance(model, PipelineModel):
         raise ModelError(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from coreml_updatable.converting.trial_rows import trial_rows
-from coreml_updatable.errors import ModelError
-from coreml_updatable.files import write_all_atomically
+from coreml_updatable.errors import BuildError, ModelError
+from coreml_updatable.files import expect_folder, write_all_atomically
 from coreml_updatable.runtime import Row, RunnableModel, load
 from coreml_updatable.siblings import executorch_program, onnxruntime_training
 from coreml_updatable.siblings.description import described
@@ -58,6 +58,7 @@ def make_siblings(
     for engine in engines:
         if engine not in ENGINES:
             raise ModelError(f"siblings: there is no engine '{engine}'; there are {', '.join(ENGINES)}")
+        expect_folder(Path(folder) / engine, error=BuildError, option="-o")
     proving = list(rows) if rows is not None else made_up_rows(source)
     return [
         _sibling(source, engine, Path(folder) / engine, proving, made_up=rows is None)

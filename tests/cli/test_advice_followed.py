@@ -338,3 +338,21 @@ def test_advice_on_builds_and_catalogues(run: Run, stocked: Path) -> None:
     assert run("keygen", stocked / "key").status == 0
     for refused, advice, followed in OF_BUILDS:
         expect_followed(run, stocked, refused, advice, followed)
+
+
+SIBLINGS = "siblings $marked.mlmodel -o $siblings --to onnxruntime"
+OF_SIBLINGS = (
+    (SIBLINGS.replace("onnxruntime", "onnx"), "onnxruntime, executorch", SIBLINGS),
+    (SIBLINGS.replace("--to", "--engine"), "see --help", SIBLINGS),
+    (SIBLINGS.replace("$siblings", "$rows.json"), "choose another -o", SIBLINGS),
+    (SIBLINGS.replace("marked", "frozen"), "mark it first", SIBLINGS),
+    (SIBLINGS.replace("marked", "neighbors"), "pass the network", SIBLINGS),
+    (f"{SIBLINGS} --samples $none", "check the path", f"{SIBLINGS} --samples $train.json"),
+)
+
+
+@pytest.mark.siblings
+@pytest.mark.usefixtures("neighbor_model")
+@pytest.mark.parametrize(("refused", "advice", "followed"), OF_SIBLINGS)
+def test_advice_on_siblings(run: Run, stocked: Path, refused: str, advice: str, followed: str) -> None:
+    expect_followed(run, stocked, refused, advice, followed)

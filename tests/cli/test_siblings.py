@@ -46,3 +46,18 @@ def test_samples_without_rows_are_named(run: Run, tmp_path: Path) -> None:
     ran = run("siblings", tmp_path / "m.mlmodel", "-o", tmp_path / "out", "--samples", tmp_path / "empty")
     assert ran.status == 1
     assert "empty" in ran.err
+
+
+@pytest.mark.parametrize("out", ["rows.json", "rows.json/inside", "folder"])
+def test_a_file_in_the_place_of_the_folder_is_refused_before_an_engine_is_asked(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.setenv("ONNXRUNTIME_TRAINING_PYTHON", str(tmp_path / "none"))
+    write_model(models.sgd(), tmp_path / "m.mlmodel")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "rows.json", tmp_path / "folder" / "onnxruntime"):
+        path.write_text("mine")
+    ran = run("siblings", tmp_path / "m.mlmodel", "-o", tmp_path / out, "--to", "onnxruntime")
+    assert ran.status == 1
+    assert "expected a folder" in ran.err
+    assert (tmp_path / "rows.json").read_text() == (tmp_path / "folder" / "onnxruntime").read_text() == "mine"
